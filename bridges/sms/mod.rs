@@ -1,0 +1,33 @@
+//! To be written.
+
+use async_trait::async_trait;
+use switchboard_core::*;
+
+use crate::settings::{ConfigError, Settings};
+
+/// To be written.
+#[derive(Debug)]
+pub struct Sms;
+
+impl Sms {
+    /// To be written.
+    ///
+    /// # Errors
+    /// None yet.
+    pub fn new(_settings: &Settings) -> Result<Self, ConfigError> {
+        Ok(Self)
+    }
+}
+
+static DECLARATION: Declaration = Declaration { name: "sms", doors: &[], listeners: &[] };
+
+#[async_trait]
+impl Bridge for Sms {
+    fn declaration(&self) -> &Declaration {
+        &DECLARATION
+    }
+
+    async fn decide(&self, _arrival: &Arrival<'_>, _view: &dyn View) -> Result<Outcome, Failure> {
+        Ok(Outcome::nothing())
+    }
+}
