@@ -18,7 +18,7 @@ mod operators;
 
 use crate::{
     PatternError,
-    condition::Condition,
+    condition::{Condition, quoted},
     json::{Tree, Value},
 };
 use std::collections::HashMap;
@@ -102,23 +102,75 @@ struct Compiler<'t> {
     tree: &'t Tree<'t>,
     or_is_operator: bool,
     or_was_seen: bool,
+    /// The path to the innermost open object, a dot before each step, so that an empty key is a step too.
+    path: String,
     paths: HashMap<String, u32>,
     path_bytes: usize,
     fields: Vec<Field>,
+    /// What the pattern so far amounts to.
+    alternatives: Vec<Alternative>,
+    /// What is open around the place that is being read. Explicit, as a pattern may be nested more deeply than a
+    /// thread's stack is.
+    open: Vec<Open>,
 }
+
+/// An object or an `$or`, partly read.
+struct Open {
+    node: usize,
+    next: usize,
+    kind: Kind,
+}
+
+enum Kind {
+    Object {
+        in_or: bool,
+        /// The length of the path around it.
+        path_length: usize,
+    },
+    Or {
+        /// The alternatives before it, with which each of its objects starts anew.
+        before: Vec<Alternative>,
+        /// Those that its objects have come to.
+        after: Vec<Alternative>,
+        objects: usize,
+    },
+}
+
+const OR_MEND: &str = "write \"$or\": [{…}, {…}] with two objects or more";
 
 impl<'t> Compiler<'t> {
     fn new(tree: &'t Tree<'t>, or_is_operator: bool) -> Self {
-        let (paths, fields) = (HashMap::new(), Vec::new());
-        Compiler { tree, or_is_operator, or_was_seen: false, paths, path_bytes: 0, fields }
+        Compiler {
+            tree,
+            or_is_operator,
+            or_was_seen: false,
+            path: String::new(),
+            paths: HashMap::new(),
+            path_bytes: 0,
+            fields: Vec::new(),
+            alternatives: vec![Alternative::new()],
+            open: Vec::new(),
+        }
     }
 
     fn run(mut self) -> Result<Compiled, Refusal> {
         if *self.tree.value(Tree::ROOT) != Value::Object {
             return Err(self.refuse(Tree::ROOT, "a pattern is an object", "write {\"field\": [values]}"));
         }
-        let mut alternatives = vec![Alternative::new()];
-        self.object(Tree::ROOT, &mut String::new(), false, &mut alternatives)?;
+        self.open_object(Tree::ROOT, false, 0)?;
+        while let Some(innermost) = self.open.last_mut() {
+            let child = innermost.next;
+            if child == self.tree.range(innermost.node).end {
+                self.close()?;
+                continue;
+            }
+            innermost.next = self.tree.range(child).end;
+            match innermost.kind {
+                Kind::Object { in_or, .. } => self.member(child, in_or)?,
+                Kind::Or { .. } => self.branch(child)?,
+            }
+        }
+        let alternatives = std::mem::take(&mut self.alternatives);
         let alternatives = alternatives.into_iter().map(|alternative| self.ordered(alternative)).collect();
         Ok(Compiled { fields: self.fields, alternatives })
     }
@@ -131,101 +183,113 @@ impl<'t> Compiler<'t> {
         fields
     }
 
-    fn object(
-        &mut self,
-        object: usize,
-        path: &mut String,
-        in_or: bool,
-        alternatives: &mut Vec<Alternative>,
-    ) -> Result<(), Refusal> {
-        let tree = self.tree;
-        let mut members = tree.children(object).peekable();
-        if members.peek().is_none() {
+    fn open_object(&mut self, node: usize, in_or: bool, path_length: usize) -> Result<(), Refusal> {
+        if self.tree.range(node).len() == 1 {
             return Err(self.refuse(
-                object,
+                node,
                 "an empty object matches nothing",
                 "name a field in it, or leave it out",
             ));
         }
-        for member in members {
-            let key = &*tree.node(member).key;
-            if key == OR {
-                self.or_was_seen = true;
-                if self.or_is_operator {
-                    self.or(member, path, alternatives)?;
-                    continue;
+        self.open.push(Open { node, next: node + 1, kind: Kind::Object { in_or, path_length } });
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Refusal> {
+        let Some(Open { node, kind, .. }) = self.open.pop() else { return Ok(()) };
+        match kind {
+            Kind::Object { path_length, .. } => {
+                self.path.truncate(path_length);
+                if let Some(Open { kind: Kind::Or { after, .. }, .. }) = self.open.last_mut() {
+                    after.append(&mut self.alternatives);
+                    return self.check_size(node);
                 }
             }
-            if in_or && RESERVED_IN_OR.contains(&key) {
-                let problem = format!("\"{key}\" is no field's name within $or");
-                return Err(self.refuse(
-                    member,
-                    &problem,
-                    "$or takes objects of fields, as {\"field\": [values]}",
-                ));
+            Kind::Or { objects: 0 | 1, .. } => {
+                return Err(self.refuse(node, "$or has fewer than two alternatives", OR_MEND));
             }
-            let length = path.len();
-            path.push('.');
-            path.push_str(key);
-            match tree.value(member) {
-                Value::Object => self.object(member, path, in_or, alternatives)?,
-                // Every step has a dot before it, so that an empty key is a step too.
-                Value::Array => self.field(member, &path[1..], alternatives)?,
-                _ => {
-                    let problem = format!("\"{key}\" has a bare value");
-                    return Err(self.refuse(member, &problem, "put it in an array, as [value]"));
-                }
-            }
-            path.truncate(length);
+            Kind::Or { after, .. } => self.alternatives = after,
         }
         Ok(())
     }
 
-    fn or(
-        &mut self,
-        or: usize,
-        path: &mut String,
-        alternatives: &mut Vec<Alternative>,
-    ) -> Result<(), Refusal> {
-        const MEND: &str = "write \"$or\": [{…}, {…}] with two objects or more";
+    fn member(&mut self, member: usize, in_or: bool) -> Result<(), Refusal> {
         let tree = self.tree;
-        if *tree.value(or) != Value::Array {
-            return Err(self.refuse(or, "$or is not an array", MEND));
-        }
-        let before = std::mem::take(alternatives);
-        let mut count = 0;
-        for branch in tree.children(or) {
-            if *tree.value(branch) != Value::Object {
-                return Err(self.refuse(branch, "an entry of $or is not an object", MEND));
+        let key = &*tree.node(member).key;
+        if key == OR {
+            self.or_was_seen = true;
+            if self.or_is_operator {
+                return self.open_or(member);
             }
-            count += 1;
-            let mut branch_alternatives = before.clone();
-            self.object(branch, path, true, &mut branch_alternatives)?;
-            alternatives.append(&mut branch_alternatives);
-            self.check_size(or, alternatives)?;
         }
-        if count < 2 {
-            return Err(self.refuse(or, "$or has fewer than two alternatives", MEND));
+        if in_or && RESERVED_IN_OR.contains(&key) {
+            let problem = format!("\"{key}\" is no field's name within $or");
+            return Err(self.refuse(
+                member,
+                &problem,
+                "$or takes objects of fields, as {\"field\": [values]}",
+            ));
         }
+        let path_length = self.path.len();
+        self.path.push('.');
+        self.path.push_str(key);
+        match tree.value(member) {
+            Value::Object => self.open_object(member, in_or, path_length),
+            Value::Array => {
+                let result = self.field(member);
+                self.path.truncate(path_length);
+                result
+            }
+            _ => {
+                let problem = format!("{} has a bare value", quoted(key));
+                Err(self.refuse(member, &problem, "put it in an array, as [value]"))
+            }
+        }
+    }
+
+    fn open_or(&mut self, or: usize) -> Result<(), Refusal> {
+        if *self.tree.value(or) != Value::Array {
+            return Err(self.refuse(or, "$or is not an array", OR_MEND));
+        }
+        let before = std::mem::take(&mut self.alternatives);
+        self.open.push(Open {
+            node: or,
+            next: or + 1,
+            kind: Kind::Or { before, after: Vec::new(), objects: 0 },
+        });
         Ok(())
     }
 
-    fn field(&mut self, array: usize, path: &str, alternatives: &mut [Alternative]) -> Result<(), Refusal> {
+    /// An object of the innermost `$or`.
+    fn branch(&mut self, branch: usize) -> Result<(), Refusal> {
+        if *self.tree.value(branch) != Value::Object {
+            return Err(self.refuse(branch, "an entry of $or is not an object", OR_MEND));
+        }
+        if let Some(Open { kind: Kind::Or { before, objects, .. }, .. }) = self.open.last_mut() {
+            *objects += 1;
+            self.alternatives.clone_from(before);
+        }
+        self.check_size(branch)?;
+        self.open_object(branch, true, self.path.len())
+    }
+
+    fn field(&mut self, array: usize) -> Result<(), Refusal> {
         let conditions = operators::conditions(self.tree, array)
             .map_err(|(node, problem, mend)| self.refuse(node, &problem, &mend))?;
+        let path = &self.path[1..];
         let path_index = match self.paths.get(path) {
             Some(index) => *index,
             None => {
                 let index = self.paths.len() as u32;
-                self.path_bytes += path.len();
                 self.paths.insert(path.to_owned(), index);
                 index
             }
         };
+        self.path_bytes += path.len();
         let field = self.fields.len() as u32;
         let may_be_absent = conditions.contains(&Condition::Absent);
         self.fields.push(Field { path: path.to_owned(), conditions, may_be_absent });
-        for alternative in alternatives {
+        for alternative in &mut self.alternatives {
             alternative.insert(path_index, field);
         }
         if self.path_bytes > MAX_PATH_BYTES {
@@ -234,14 +298,22 @@ impl<'t> Compiler<'t> {
         Ok(())
     }
 
-    fn check_size(&self, or: usize, alternatives: &[Alternative]) -> Result<(), Refusal> {
-        if alternatives.len() > MAX_ALTERNATIVES {
-            let problem = format!("$or makes more than {MAX_ALTERNATIVES} combinations");
-            return Err(self.refuse_size(or, &problem));
+    /// Refuses what multiplies, before it does. Everything that is held counts.
+    fn check_size(&self, node: usize) -> Result<(), Refusal> {
+        let held = self.open.iter().filter_map(|open| match &open.kind {
+            Kind::Or { before, after, .. } => Some([before, after]),
+            Kind::Object { .. } => None,
+        });
+        let mut entries: usize = self.alternatives.iter().map(HashMap::len).sum();
+        for alternatives in held.flatten() {
+            if alternatives.len() > MAX_ALTERNATIVES {
+                let problem = format!("$or makes more than {MAX_ALTERNATIVES} combinations");
+                return Err(self.refuse_size(node, &problem));
+            }
+            entries += alternatives.iter().map(HashMap::len).sum::<usize>();
         }
-        let entries: usize = alternatives.iter().map(HashMap::len).sum();
         if entries > MAX_ENTRIES {
-            return Err(self.refuse_size(or, "$or makes too many combinations of too many fields"));
+            return Err(self.refuse_size(node, "$or makes too many combinations of too many fields"));
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use crate::{
     compile::{Compiled, Field},
     json::{Tree, Value},
 };
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 /// An event, read once for all rules.
 pub(crate) struct Event<'a> {
@@ -45,40 +45,70 @@ impl<'a> Event<'a> {
     }
 
     /// Visits every leaf at `path`, in document order, and says of each whether it stands inside an array's element.
+    /// An explicit stack, as an event may be nested more deeply than a thread's stack is.
     pub(crate) fn leaves(&self, path: &str, visit: &mut impl FnMut(usize, bool) -> ControlFlow<()>) {
-        let _ = self.descend(Tree::ROOT, Some(path), false, visit);
-    }
-
-    /// `rest` is what is left of the path; none when the node itself is meant.
-    fn descend(
-        &self,
-        node: usize,
-        rest: Option<&str>,
-        in_element: bool,
-        visit: &mut impl FnMut(usize, bool) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        match (self.tree.value(node), rest) {
-            (Value::Object, Some(rest)) => {
-                for child in self.tree.children(node) {
-                    // A key may itself have dots in it, and then takes several steps at once.
-                    let Some(after) = rest.strip_prefix(&*self.tree.node(child).key) else { continue };
-                    if after.is_empty() {
-                        self.descend(child, None, in_element, visit)?;
-                    } else if let Some(after) = after.strip_prefix('.') {
-                        self.descend(child, Some(after), in_element, visit)?;
+        let mut open = Vec::new();
+        let mut here =
+            Open { range: self.members(Tree::ROOT), rest: Some(path), is_array: false, in_element: false };
+        loop {
+            let Some(child) = here.next(&self.tree) else {
+                match open.pop() {
+                    Some(around) => here = around,
+                    None => return,
+                }
+                continue;
+            };
+            let Some(rest) = here.rest_after(&self.tree.node(child).key) else { continue };
+            match (self.tree.value(child), rest) {
+                (Value::Array, _) | (Value::Object, Some(_)) => {
+                    let is_array = *self.tree.value(child) == Value::Array;
+                    let in_element = here.in_element || here.is_array;
+                    let inner = Open { range: self.members(child), rest, is_array, in_element };
+                    open.push(std::mem::replace(&mut here, inner));
+                }
+                (Value::Object, None) | (_, Some(_)) => {}
+                (_, None) => {
+                    if visit(child, here.in_element).is_break() {
+                        return;
                     }
                 }
-                ControlFlow::Continue(())
             }
-            (Value::Array, rest) => {
-                for child in self.tree.children(node) {
-                    let in_element = in_element || self.tree.value(child).is_composite();
-                    self.descend(child, rest, in_element, visit)?;
-                }
-                ControlFlow::Continue(())
-            }
-            (Value::Object, None) | (_, Some(_)) => ControlFlow::Continue(()),
-            (_, None) => visit(node, in_element),
+        }
+    }
+
+    fn members(&self, node: usize) -> Range<usize> {
+        node + 1..self.tree.range(node).end
+    }
+}
+
+/// An array or object on the way along a path.
+struct Open<'p> {
+    /// The members that are still to be visited.
+    range: Range<usize>,
+    /// What is left of the path; none when the value itself is meant.
+    rest: Option<&'p str>,
+    is_array: bool,
+    in_element: bool,
+}
+
+impl<'p> Open<'p> {
+    fn next(&mut self, tree: &Tree<'_>) -> Option<usize> {
+        let child = self.range.start;
+        (child < self.range.end).then(|| {
+            self.range.start = tree.range(child).end;
+            child
+        })
+    }
+
+    /// What is left of the path at the member with this key; nothing if it is not on the path. An array's members
+    /// take no step. A key may itself have dots in it, and then takes several steps at once.
+    fn rest_after(&self, key: &str) -> Option<Option<&'p str>> {
+        match self.rest {
+            Some(rest) if !self.is_array => match rest.strip_prefix(key)? {
+                "" => Some(None),
+                after => after.strip_prefix('.').map(Some),
+            },
+            rest => Some(rest),
         }
     }
 }
