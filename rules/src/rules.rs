@@ -3,7 +3,10 @@
 //! The interface is bytes in, indices out: it says nothing of how an event is read, so that an automaton over all
 //! rules can take the place of the loop below.
 
-use crate::{EventError, Pattern, RuleError};
+use crate::{
+    EventError, Pattern, RuleError,
+    evaluate::{self, Event},
+};
 use std::sync::Arc;
 
 /// A set of named patterns. Cheap to clone, and shared freely between threads.
@@ -31,10 +34,14 @@ impl Rules {
 
     /// The indices of the rules that `event` (the bytes of one JSON object) matches, in the order they were given.
     pub fn matching(&self, event: &[u8]) -> Result<Vec<usize>, EventError> {
-        let event = crate::pattern::read_event(event)?;
-        let matching =
-            self.rules.iter().enumerate().filter(|(_, (_, pattern))| pattern.matches_event(&event));
-        Ok(matching.map(|(index, _)| index).collect())
+        let event = Event::read(event)?;
+        let mut matching = Vec::new();
+        for (index, (_, pattern)) in self.rules.iter().enumerate() {
+            if evaluate::matches(&pattern.compiled, &event)? {
+                matching.push(index);
+            }
+        }
+        Ok(matching)
     }
 
     /// The name of the rule at `index`, as it was given; empty when there is no such rule.
