@@ -1,0 +1,173 @@
+//! The talk with Slack: one deed, one exchange. No store is touched here.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use switchboard_core::{Failure, MessageId, Ports, Timestamp};
+
+use super::Slack;
+use super::deeds::{Deed, Done, Post};
+use super::store::Own;
+use super::web_api::{Trouble, Twice, WebApi};
+use super::wire::{MARK, SlackTs};
+
+/// How much earlier than the first attempt a post is looked for: Slack's clock is not ours.
+const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_secs(2);
+/// How many pages of a channel's history are looked through for a post.
+const HISTORY_PAGES: usize = 5;
+
+pub(super) async fn act(slack: &Slack, deed: Deed, ports: &Ports<'_>) -> Result<Done, Failure> {
+    let api = WebApi::new(slack, ports.http);
+    match deed {
+        Deed::Post(post) => send_post(&api, &post).await,
+        Deed::Update { channel, ts, text } => {
+            let body = json!({ "channel": channel, "ts": ts.as_str(), "text": text, "parse": "none", "link_names": false });
+            match api.json::<Value>("chat.update", &body, Twice::Harmless).await {
+                Err(trouble) if !trouble.is(&["message_not_found"]) => Err(trouble.failure("chat.update")),
+                _ => Ok(Done::Changed),
+            }
+        }
+        Deed::Delete { channel, ts, files } => {
+            for file in &files {
+                match api.form::<Value>("files.delete", &[("file", file)], Twice::Harmless).await {
+                    Err(trouble) if !trouble.is(&["file_not_found", "file_deleted"]) => {
+                        return Err(trouble.failure("files.delete"));
+                    }
+                    _ => {}
+                }
+            }
+            let body = json!({ "channel": channel, "ts": ts.as_str() });
+            match api.json::<Value>("chat.delete", &body, Twice::Harmless).await {
+                Err(trouble) if !trouble.is(&["message_not_found"]) => Err(trouble.failure("chat.delete")),
+                _ => Ok(Done::Changed),
+            }
+        }
+    }
+}
+
+/// Was it done before? Changes are the same done twice; a post is looked for by its mark.
+pub(super) async fn find(
+    slack: &Slack,
+    deed: Deed,
+    since: Timestamp,
+    ports: &Ports<'_>,
+) -> Result<Option<Done>, Failure> {
+    let api = WebApi::new(slack, ports.http);
+    match deed {
+        Deed::Post(post) => find_post(&api, &post, since).await,
+        Deed::Update { .. } | Deed::Delete { .. } => Ok(None),
+    }
+}
+
+#[derive(Deserialize)]
+struct Posted {
+    ts: SlackTs,
+    #[serde(default)]
+    message: PostedMessage,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct PostedMessage {
+    ts: Option<SlackTs>,
+    bot_id: Option<String>,
+    user: Option<String>,
+    team: Option<String>,
+    metadata: Option<Value>,
+}
+
+impl PostedMessage {
+    fn own(self) -> Own {
+        Own { bot: self.bot_id, user: self.user, team: self.team }
+    }
+}
+
+async fn send_post(api: &WebApi<'_>, post: &Post) -> Result<Done, Failure> {
+    let mut body = json!({
+        "channel": post.channel,
+        "text": post.text,
+        "username": post.username,
+        "unfurl_links": false,
+        "unfurl_media": false,
+        "parse": "none",
+        "link_names": false,
+        "metadata": {
+            "event_type": MARK,
+            "event_payload": { "message_id": post.message_id, "hops": post.hops },
+        },
+    });
+    if let Some(thread) = &post.thread {
+        body["thread_ts"] = thread.as_str().into();
+    }
+    let answer: Result<Posted, Trouble> = api.json("chat.postMessage", &body, Twice::Seen).await;
+    let posted = answer.map_err(|trouble| trouble.failure("chat.postMessage"))?;
+    Ok(Done::Posted { ts: posted.ts, own: posted.message.own() })
+}
+
+#[derive(Deserialize)]
+pub(super) struct History<M> {
+    #[serde(default = "Vec::new")]
+    messages: Vec<M>,
+    #[serde(default)]
+    response_metadata: Option<Cursor>,
+}
+
+#[derive(Deserialize)]
+struct Cursor {
+    #[serde(default)]
+    next_cursor: String,
+}
+
+async fn find_post(api: &WebApi<'_>, post: &Post, since: Timestamp) -> Result<Option<Done>, Failure> {
+    let found = look_back(api, &post.channel, post.thread.as_ref(), since, |message: &PostedMessage| {
+        is_marked(message, &post.message_id)
+    });
+    Ok(found.await?.and_then(|message| Some(Done::Posted { ts: message.ts.clone()?, own: message.own() })))
+}
+
+fn is_marked(message: &PostedMessage, id: &MessageId) -> bool {
+    let metadata = message.metadata.as_ref();
+    let marked = metadata.and_then(|metadata| {
+        let ours = metadata.get("event_type")?.as_str()? == MARK;
+        ours.then(|| metadata.get("event_payload")?.get("message_id")?.as_str()).flatten()
+    });
+    marked == Some(id.as_str())
+}
+
+/// The newest message of a channel or thread, not older than `since`, that `is_it`. Looks through a few pages.
+async fn look_back<M: serde::de::DeserializeOwned>(
+    api: &WebApi<'_>,
+    channel: &str,
+    thread: Option<&SlackTs>,
+    since: Timestamp,
+    is_it: impl Fn(&M) -> bool,
+) -> Result<Option<M>, Failure> {
+    let method = if thread.is_some() { "conversations.replies" } else { "conversations.history" };
+    let oldest = since.minus(CLOCK_SKEW).ms();
+    let oldest = format!("{}.{:03}000", oldest.div_euclid(1000), oldest.rem_euclid(1000));
+    let mut cursor = String::new();
+    for _ in 0..HISTORY_PAGES {
+        let mut fields = vec![
+            ("channel", channel),
+            ("oldest", &oldest),
+            ("inclusive", "true"),
+            ("include_all_metadata", "true"),
+            ("limit", "200"),
+        ];
+        if let Some(thread) = thread {
+            fields.push(("ts", thread.as_str()));
+        }
+        if !cursor.is_empty() {
+            fields.push(("cursor", &cursor));
+        }
+        let page: Result<History<M>, Trouble> = api.form(method, &fields, Twice::Harmless).await;
+        let page = page.map_err(|trouble| trouble.failure(method))?;
+        if let Some(found) = page.messages.into_iter().find(&is_it) {
+            return Ok(Some(found));
+        }
+        cursor = page.response_metadata.map(|next| next.next_cursor).unwrap_or_default();
+        if cursor.is_empty() {
+            break;
+        }
+    }
+    Ok(None)
+}
