@@ -1,0 +1,390 @@
+//! The life of a message, as the gate sees it.
+//!
+//! ```text
+//!                    ┌── allowed ──> Shown ──edit──> Shown (or MessageBlocked, and the last revision stands)
+//!   MessagePosted ───┼── held ─────> Held ──release─> Shown      Shown ──retract──> Blocked
+//!                    └── blocked ──> Blocked <──block── Held     Shown, Held ──delete──> Deleted
+//!
+//!   MessageEdited before it ──> Parked ──MessagePosted──> as above, with the edited text
+//!   MessageDeleted before it ─> Deleted ──MessagePosted──> nothing is shown
+//! ```
+//!
+//! Who may change a message: its sender, known by surface and address. Slack is believed about Slack's own
+//! messages whoever is named, because Slack has checked it (an administrator may delete, and its event does
+//! not say who did). Nobody changes a message of another surface; an operator of the hub retracts it.
+
+use switchboard_core::event::{
+    Change, MessageDeleted, MessageJudged, Reaction, ReactionChanged, Reason, RoomChanged,
+};
+use switchboard_core::{
+    Detail, Event, EventId, Expect, Failure, Message, Outcome, Reply, Revision, Sender, Surface, TimerChange,
+    Timestamp, View,
+};
+
+use super::Moderation;
+use super::policy::{Decision, Verdict};
+use super::store::{self, MAX_REACTIONS, Record, Seen, Status};
+use super::wire::{Done, Order, Verb};
+
+/// For so long a reaction waits for its message, which a bus without order may deliver second.
+const REACTION_WAITS_S: u64 = 30;
+/// How often it looks.
+const REACTION_LOOKS_EVERY_S: u64 = 2;
+/// Longest name of a reaction, in bytes. Slack's custom names have at most 100 characters.
+const MAX_REACTION_BYTES: usize = 128;
+
+/// One decision: the rules, what caused it, and what it can see.
+#[derive(Clone, Copy)]
+pub(super) struct Gate<'a> {
+    rules: &'a Moderation,
+    cause: &'a str,
+    now: Timestamp,
+    view: &'a dyn View,
+}
+
+impl Moderation {
+    pub(super) fn at<'a>(&'a self, cause: &'a str, now: Timestamp, view: &'a dyn View) -> Gate<'a> {
+        Gate { rules: self, cause, now, view }
+    }
+}
+
+/// May `who` change a message of `sender`?
+fn may_change(sender: &Sender, who: &Sender) -> bool {
+    sender.surface == who.surface && (sender.surface == Surface::Slack || sender.address == who.address)
+}
+
+fn because(rule: &str, found: &str) -> Vec<Reason> {
+    vec![Reason { rule: rule.to_owned(), found: found.to_owned() }]
+}
+
+impl Gate<'_> {
+    /// Somebody said something.
+    pub(super) async fn posted(&self, message: &Message) -> Result<Outcome, Failure> {
+        let seen = store::message(self.view, &message.id).await?;
+        let mut outcome = Outcome::nothing();
+        let mut waiting_edit = None;
+        match &seen.value {
+            None => {}
+            Some(Record { status: Status::Parked, message: edit, .. }) => {
+                outcome.timers.push(TimerChange::Clear { key: timer_key(message) });
+                waiting_edit = edit.as_ref();
+            }
+            // Withdrawn early by somebody who could not: it is a message like any other.
+            Some(Record { status: Status::Deleted, withdrawn_by: Some(who), .. })
+                if !may_change(&message.sender, who) => {}
+            // Said twice, or withdrawn before it came.
+            Some(_) => return Ok(outcome),
+        }
+        if let Some(edit) = waiting_edit {
+            let verdict = match self.objection(message, edit) {
+                Some(reasons) => Verdict { decision: Decision::Block, reasons },
+                None if edit.revision <= message.revision => {
+                    return self.first(message, seen.expect, outcome).await;
+                }
+                None => self.judge(edit, &mut outcome).await?,
+            };
+            if verdict.decision == Decision::Allow {
+                let edited = Message { sender: message.sender.clone(), ..edit.clone() };
+                self.remember(&mut outcome, &Record::of(Status::Shown, &edited), &edited, seen.expect)?;
+                self.show(&mut outcome, Change::Posted, edited, Some(&edit.sender), None).await?;
+                return Ok(outcome);
+            }
+            // The edit does not pass, but what was said first may. The pace was taken for it already.
+            let blocked = MessageJudged { message: edit.clone(), reasons: verdict.reasons };
+            self.say(&mut outcome, Detail::MessageBlocked(blocked), edit.revision);
+            outcome.writes.clear();
+        }
+        self.first(message, seen.expect, outcome).await
+    }
+
+    /// A message that is new to the gate.
+    async fn first(
+        &self,
+        message: &Message,
+        expect: Expect,
+        mut outcome: Outcome,
+    ) -> Result<Outcome, Failure> {
+        let verdict = self.judge(message, &mut outcome).await?;
+        match verdict.decision {
+            Decision::Allow => {
+                self.remember(&mut outcome, &Record::of(Status::Shown, message), message, expect)?;
+                self.show(&mut outcome, Change::Posted, message.clone(), None, None).await?;
+            }
+            Decision::Hold => self.hold(&mut outcome, message, verdict.reasons, expect)?,
+            Decision::Block => {
+                let record = Record::gone(Status::Blocked, message.revision);
+                self.remember(&mut outcome, &record, message, expect)?;
+                self.block(&mut outcome, message, verdict.reasons);
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Somebody changed what they had said.
+    pub(super) async fn edited(&self, edit: &Message) -> Result<Outcome, Failure> {
+        let Seen { value, expect } = store::message(self.view, &edit.id).await?;
+        let mut outcome = Outcome::nothing();
+        let Some(mut record) = value else {
+            self.park(&mut outcome, edit, expect)?;
+            return Ok(outcome);
+        };
+        if record.revision >= edit.revision {
+            return Ok(outcome);
+        }
+        match (record.status, record.message.take()) {
+            (Status::Parked, _) => self.park(&mut outcome, edit, expect)?,
+            (Status::Shown, Some(shown)) => {
+                let verdict = match self.objection(&shown, edit) {
+                    // Somebody else's edit must not stand in the way of the sender's next one.
+                    Some(reasons) => {
+                        self.block(&mut outcome, edit, reasons);
+                        return Ok(outcome);
+                    }
+                    None => self.judge(edit, &mut outcome).await?,
+                };
+                record.revision = edit.revision;
+                if verdict.decision == Decision::Allow {
+                    let edited = Message { sender: shown.sender, ..edit.clone() };
+                    record.message = Some(edited.clone());
+                    self.remember(&mut outcome, &record, edit, expect)?;
+                    self.show(&mut outcome, Change::Edited, edited, Some(&edit.sender), None).await?;
+                } else {
+                    record.message = Some(shown);
+                    self.remember(&mut outcome, &record, edit, expect)?;
+                    self.block(&mut outcome, edit, verdict.reasons);
+                }
+            }
+            (Status::Held, Some(held)) => {
+                if let Some(reasons) = self.objection(&held, edit) {
+                    self.block(&mut outcome, edit, reasons);
+                    return Ok(outcome);
+                }
+                let edited = Message { sender: held.sender, ..edit.clone() };
+                return self.first(&edited, expect, outcome).await;
+            }
+            (Status::Deleted, _) => {}
+            (Status::Blocked | Status::Shown | Status::Held, _) => {
+                record.revision = edit.revision;
+                self.remember(&mut outcome, &record, edit, expect)?;
+                self.block(
+                    &mut outcome,
+                    edit,
+                    because("not_shown", "an edit of a message that is not shown"),
+                );
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Somebody withdrew what they had said.
+    pub(super) async fn deleted(&self, deleted: &MessageDeleted) -> Result<Outcome, Failure> {
+        let Seen { value, expect } = store::message(self.view, &deleted.message_id).await?;
+        let mut outcome = Outcome::nothing();
+        let Some(record) = value else {
+            let mut tombstone = Record::gone(Status::Deleted, Revision::FIRST);
+            tombstone.withdrawn_by = Some(deleted.sender.clone());
+            outcome.writes.push(self.put(&deleted.message_id, &tombstone, expect)?);
+            return Ok(outcome);
+        };
+        let mut tombstone = Record::gone(Status::Deleted, record.revision);
+        match (record.status, record.message) {
+            (Status::Shown | Status::Held | Status::Parked, Some(message))
+                if !may_change(&message.sender, &deleted.sender) =>
+            {
+                self.block(&mut outcome, &message, because("not_sender", "a deletion by somebody else"));
+            }
+            (Status::Shown, Some(message)) => {
+                self.remember(&mut outcome, &tombstone, &message, expect)?;
+                self.show(&mut outcome, Change::Deleted, message, Some(&deleted.sender), None).await?;
+            }
+            (Status::Held, Some(message)) => self.remember(&mut outcome, &tombstone, &message, expect)?,
+            (Status::Parked, Some(edit)) => {
+                tombstone.withdrawn_by = Some(deleted.sender.clone());
+                self.remember(&mut outcome, &tombstone, &edit, expect)?;
+                outcome.timers.push(TimerChange::Clear { key: timer_key(&edit) });
+            }
+            // It is not shown, and will not be.
+            (_, _) => {}
+        }
+        Ok(outcome)
+    }
+
+    /// Somebody put a reaction to a message, or took it away.
+    pub(super) async fn reacted(
+        &self,
+        reaction: &ReactionChanged,
+        happened: Timestamp,
+    ) -> Result<Outcome, Failure> {
+        let Seen { value, expect } = store::message(self.view, &reaction.message_id).await?;
+        let mut outcome = Outcome::nothing();
+        let mut record = match value {
+            Some(record) if record.status == Status::Shown => record,
+            None | Some(Record { status: Status::Parked, .. })
+                if self.now.since(happened).as_secs() < REACTION_WAITS_S =>
+            {
+                return Err(Failure::retry_after(
+                    "the message of this reaction has not come yet",
+                    std::time::Duration::from_secs(REACTION_LOOKS_EVERY_S),
+                ));
+            }
+            _ => return Ok(outcome),
+        };
+        let Some(message) = record.message.clone() else { return Ok(outcome) };
+        if reaction.reaction.is_empty() || reaction.reaction.len() > MAX_REACTION_BYTES {
+            return Ok(outcome);
+        }
+        let mark = format!("{}/{}", reaction.reaction, store::sender_hash(&reaction.sender));
+        let there = record.reactions.iter().position(|kept| *kept == mark);
+        match (reaction.added, there) {
+            (true, None) if record.reactions.len() < MAX_REACTIONS => record.reactions.push(mark),
+            (false, Some(place)) => drop(record.reactions.remove(place)),
+            _ => return Ok(outcome),
+        }
+        self.remember(&mut outcome, &record, &message, expect)?;
+        let shown = Reaction { name: reaction.reaction.clone(), added: reaction.added };
+        self.show(&mut outcome, Change::Reacted, message, Some(&reaction.sender), Some(shown)).await?;
+        Ok(outcome)
+    }
+
+    /// An operator wants something done.
+    pub(super) async fn ordered(&self, order: &Order) -> Result<Outcome, Failure> {
+        let Seen { value, expect } = store::message(self.view, &order.message).await?;
+        let Some(mut record) = value else { return Err(Failure::refuse(404, "no such message")) };
+        let mut outcome = Outcome::nothing();
+        let seq = match (order.verb, record.status, record.message.take()) {
+            (Verb::Retract, Status::Shown, Some(message)) => {
+                let gone = Record::gone(Status::Blocked, record.revision);
+                self.remember(&mut outcome, &gone, &message, expect)?;
+                Some(self.show(&mut outcome, Change::Retracted, message, None, None).await?)
+            }
+            (Verb::Release, Status::Held, Some(message)) => {
+                self.remember(&mut outcome, &Record::of(Status::Shown, &message), &message, expect)?;
+                Some(self.show(&mut outcome, Change::Posted, message, None, None).await?)
+            }
+            (Verb::Block, Status::Held, Some(message)) => {
+                let gone = Record::gone(Status::Blocked, record.revision);
+                self.remember(&mut outcome, &gone, &message, expect)?;
+                self.block(&mut outcome, &message, because("operator", "blocked by hand"));
+                None
+            }
+            (_, Status::Parked, _) => return Err(Failure::refuse(404, "no such message")),
+            (_, status, _) => {
+                let state = match status {
+                    Status::Shown => "shown",
+                    Status::Held => "held",
+                    Status::Deleted => "deleted",
+                    Status::Blocked | Status::Parked => "blocked",
+                };
+                return Err(Failure::refuse(409, format!("the message is {state}")));
+            }
+        };
+        outcome.reply = Some(Reply::json(&Done { message_id: &order.message, seq })?);
+        Ok(outcome)
+    }
+
+    /// A parked edit's time is up.
+    pub(super) async fn parked_too_long(&self, message_id: &str) -> Result<Outcome, Failure> {
+        let id = switchboard_core::MessageId::from_text(message_id);
+        let Seen { value, expect } = store::message(self.view, &id).await?;
+        let mut outcome = Outcome::nothing();
+        if let Some(Record { status: Status::Parked, message: Some(edit), .. }) = value {
+            outcome.writes.push(store::forget_message(&id, expect));
+            self.block(&mut outcome, &edit, because("no_message", "an edit whose message never came"));
+        }
+        Ok(outcome)
+    }
+
+    /// Why this edit is not one of that message, if it is not.
+    fn objection(&self, message: &Message, edit: &Message) -> Option<Vec<Reason>> {
+        if !may_change(&message.sender, &edit.sender) {
+            Some(because("not_sender", "an edit by somebody else"))
+        } else if message.room != edit.room {
+            Some(because("other_room", "an edit in another room"))
+        } else {
+            None
+        }
+    }
+
+    /// What the policy says; takes the sender's pace where one is set.
+    async fn judge(&self, message: &Message, _outcome: &mut Outcome) -> Result<Verdict, Failure> {
+        Ok(self.rules.policy.judge(message))
+    }
+
+    fn park(&self, outcome: &mut Outcome, edit: &Message, expect: Expect) -> Result<(), Failure> {
+        self.remember(outcome, &Record::of(Status::Parked, edit), edit, expect)?;
+        outcome.timers.push(TimerChange::Set {
+            key: timer_key(edit),
+            due: self.now.plus(self.rules.park),
+            body: edit.id.as_str().to_owned(),
+        });
+        Ok(())
+    }
+
+    fn hold(
+        &self,
+        outcome: &mut Outcome,
+        message: &Message,
+        reasons: Vec<Reason>,
+        expect: Expect,
+    ) -> Result<(), Failure> {
+        self.remember(outcome, &Record::of(Status::Held, message), message, expect)?;
+        let held = MessageJudged { message: message.clone(), reasons };
+        self.say(outcome, Detail::MessageHeld(held), message.revision);
+        Ok(())
+    }
+
+    fn block(&self, outcome: &mut Outcome, message: &Message, reasons: Vec<Reason>) {
+        let blocked = MessageJudged { message: message.clone(), reasons };
+        self.say(outcome, Detail::MessageBlocked(blocked), message.revision);
+    }
+
+    fn say(&self, outcome: &mut Outcome, detail: Detail, revision: Revision) {
+        let id = EventId::from_cause(&[self.cause, detail.kind(), &revision.0.to_string()]);
+        outcome.events.push(Event::new(id, "moderation", self.now, detail));
+    }
+
+    /// Shows a change to the room, as its next one.
+    async fn show(
+        &self,
+        outcome: &mut Outcome,
+        change: Change,
+        message: Message,
+        by: Option<&Sender>,
+        reaction: Option<Reaction>,
+    ) -> Result<u64, Failure> {
+        let (seq, write) = store::next_seq(self.view, &message.room).await?;
+        outcome.writes.push(write);
+        let same =
+            |who: &Sender| who.surface == message.sender.surface && who.address == message.sender.address;
+        let by = by.filter(|who| !same(who)).cloned();
+        let lane = message.room.as_str().to_owned();
+        let detail = Detail::RoomChanged(RoomChanged { lane, seq, change, message, by, reaction });
+        let id = EventId::from_cause(&[self.cause, detail.kind()]);
+        outcome.events.push(Event::new(id, "moderation", self.now, detail));
+        Ok(seq)
+    }
+
+    fn remember(
+        &self,
+        outcome: &mut Outcome,
+        record: &Record,
+        message: &Message,
+        expect: Expect,
+    ) -> Result<(), Failure> {
+        outcome.writes.push(self.put(&message.id, record, expect)?);
+        Ok(())
+    }
+
+    fn put(
+        &self,
+        id: &switchboard_core::MessageId,
+        record: &Record,
+        expect: Expect,
+    ) -> Result<switchboard_core::Write, Failure> {
+        store::put_message(id, record, expect, self.now.plus(self.rules.keep))
+    }
+}
+
+fn timer_key(message: &Message) -> String {
+    format!("parked/{}", message.id)
+}
