@@ -184,6 +184,7 @@ fn say(
             text: to_plain(&said.text, names, MAX_TEXT_CHARS),
             attachments,
             thread_parent: parent,
+            provider_id: Some(said.ts.as_str().to_owned()),
             time: said.ts.time(),
             hops: said.mark.as_ref().map_or(0, |mark| mark.hops),
         };

@@ -64,7 +64,11 @@ impl Metrics {
             events: counters("events_total", "Events published.", &["kind"])?,
             repeated_events: counter("repeated_events_total", "Events that had been published before.")?,
             effects: counters("effects_total", "Effects that were carried out.", &["listener"])?,
-            failed_attempts: counters("failed_attempts_total", "Attempts that failed.", &["listener", "kind"])?,
+            failed_attempts: counters(
+                "failed_attempts_total",
+                "Attempts that failed.",
+                &["listener", "kind"],
+            )?,
             tried_again_unsure: counters(
                 "effects_tried_again_unsure_total",
                 "Effects tried again after an attempt with an unknown end that the provider knew nothing of.",
@@ -72,7 +76,10 @@ impl Metrics {
             )?,
             dead_letters: counters("dead_letters_total", "Deliveries and effects given up.", &["listener"])?,
             open_deliveries,
-            conflicts: counter("conflicts_total", "Outcomes decided again because an expectation did not hold.")?,
+            conflicts: counter(
+                "conflicts_total",
+                "Outcomes decided again because an expectation did not hold.",
+            )?,
             commits: counter("commits_total", "Batches committed, one fsync each.")?,
             failed_commits: counter("failed_commits_total", "Batches that could not be committed.")?,
             commit_seconds: histogram("commit_seconds", "From taking a batch to its commit.", &seconds)?,

@@ -92,8 +92,9 @@ impl TraceIndex {
 }
 
 fn mentions(db: &Connection, word: &str) -> Result<Vec<(i64, Option<String>)>> {
-    let mut statement =
-        db.prepare_cached("SELECT position, story FROM mentions WHERE word = ?1 ORDER BY position DESC LIMIT ?2")?;
+    let mut statement = db.prepare_cached(
+        "SELECT position, story FROM mentions WHERE word = ?1 ORDER BY position DESC LIMIT ?2",
+    )?;
     let rows = statement.query_map(params![word, MAX_FOUND], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

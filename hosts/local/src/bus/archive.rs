@@ -94,7 +94,8 @@ impl Archive {
     /// When the database cannot be read.
     pub(crate) fn events_after(&self, position: i64, most: usize) -> Result<Vec<(i64, Vec<u8>)>> {
         let db = self.open()?;
-        let mut statement = db.prepare("SELECT position, body FROM events WHERE position > ?1 ORDER BY position LIMIT ?2")?;
+        let mut statement =
+            db.prepare("SELECT position, body FROM events WHERE position > ?1 ORDER BY position LIMIT ?2")?;
         let rows = statement.query_map(params![position, most], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

@@ -120,10 +120,13 @@ impl Inbox {
     /// Waits for something to do, at most so long, and takes it.
     pub(crate) fn take(&self, at_most: Duration) -> Jobs {
         let mut waiting = self.lock();
-        let idle = |w: &mut Waiting| w.attempted.is_empty() && w.doors.is_empty() && w.orders.is_empty() && !w.stop;
+        let idle =
+            |w: &mut Waiting| w.attempted.is_empty() && w.doors.is_empty() && w.orders.is_empty() && !w.stop;
         if !at_most.is_zero() {
-            let (woken, _) =
-                self.something.wait_timeout_while(waiting, at_most, idle).unwrap_or_else(PoisonError::into_inner);
+            let (woken, _) = self
+                .something
+                .wait_timeout_while(waiting, at_most, idle)
+                .unwrap_or_else(PoisonError::into_inner);
             waiting = woken;
         }
         let most = waiting.doors.len().min(MAX_DOORS_A_BATCH);

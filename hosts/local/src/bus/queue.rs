@@ -77,7 +77,9 @@ impl Queue {
 
     /// Takes in a delivery whose effects are still to end: it holds its lane and is not decided again.
     pub(crate) fn push_acting(&mut self, position: i64, delivery: Delivery) {
-        if self.ordered && let Some(lane) = delivery.event.lane() {
+        if self.ordered
+            && let Some(lane) = delivery.event.lane()
+        {
             self.lanes.entry(lane.name).or_default().push_back(position);
         }
         self.bytes += delivery.size;

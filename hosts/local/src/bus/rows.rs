@@ -46,7 +46,11 @@ pub(crate) enum EffectState {
 /// Most exchanges that are kept of one effect: the latest.
 const MAX_EXCHANGES: usize = 20;
 
-pub(crate) fn find_arrival(db: &Connection, door: i64, id: &ArrivalId) -> rusqlite::Result<Option<Option<Reply>>> {
+pub(crate) fn find_arrival(
+    db: &Connection,
+    door: i64,
+    id: &ArrivalId,
+) -> rusqlite::Result<Option<Option<Reply>>> {
     let mut statement = db.prepare_cached("SELECT reply FROM arrivals WHERE door = ?1 AND id = ?2")?;
     let found: Option<Option<String>> =
         statement.query_row(params![door, id_bytes(id.as_str())], |row| row.get(0)).optional()?;
@@ -75,7 +79,9 @@ pub(crate) fn insert_event(
     now: Timestamp,
 ) -> rusqlite::Result<bool> {
     let rows = db
-        .prepare_cached("INSERT INTO events (position, id, at, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING")?
+        .prepare_cached(
+            "INSERT INTO events (position, id, at, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING",
+        )?
         .execute(params![position, id_bytes(event.id.as_str()), now.ms(), bytes])?;
     Ok(rows == 1)
 }
@@ -256,7 +262,11 @@ fn stored_effect(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredEffect> {
 }
 
 /// The open effects of a delivery.
-pub(crate) fn open_effects_of(db: &Connection, listener: i64, origin: i64) -> rusqlite::Result<Vec<StoredEffect>> {
+pub(crate) fn open_effects_of(
+    db: &Connection,
+    listener: i64,
+    origin: i64,
+) -> rusqlite::Result<Vec<StoredEffect>> {
     db.prepare_cached(&format!(
         "SELECT {EFFECT_COLUMNS} FROM effects WHERE origin = ?1 AND listener = ?2 AND origin > 0 AND state < 3"
     ))?
@@ -266,9 +276,11 @@ pub(crate) fn open_effects_of(db: &Connection, listener: i64, origin: i64) -> ru
 
 /// The open effects that belong to no delivery: doors' and timers'.
 pub(crate) fn open_effects_of_doors(db: &Connection) -> rusqlite::Result<Vec<StoredEffect>> {
-    db.prepare_cached(&format!("SELECT {EFFECT_COLUMNS} FROM effects WHERE state < 3 AND origin = 0 ORDER BY id"))?
-        .query_map([], stored_effect)?
-        .collect()
+    db.prepare_cached(&format!(
+        "SELECT {EFFECT_COLUMNS} FROM effects WHERE state < 3 AND origin = 0 ORDER BY id"
+    ))?
+    .query_map([], stored_effect)?
+    .collect()
 }
 
 pub(crate) fn effect(db: &Connection, id: i64) -> rusqlite::Result<Option<StoredEffect>> {
@@ -277,7 +289,13 @@ pub(crate) fn effect(db: &Connection, id: i64) -> rusqlite::Result<Option<Stored
         .optional()
 }
 
-pub(crate) fn set_timer(db: &Connection, bridge: &str, key: &str, due: Timestamp, body: &str) -> rusqlite::Result<()> {
+pub(crate) fn set_timer(
+    db: &Connection,
+    bridge: &str,
+    key: &str,
+    due: Timestamp,
+    body: &str,
+) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT INTO timers (bridge, key, due, body) VALUES (?1, ?2, ?3, ?4) \
          ON CONFLICT (bridge, key) DO UPDATE SET due = ?3, body = ?4",
@@ -292,10 +310,15 @@ pub(crate) fn clear_timer(db: &Connection, bridge: &str, key: &str) -> rusqlite:
 }
 
 /// Timers that are due, earliest first.
-pub(crate) fn due_timers(db: &Connection, now: Timestamp, most: usize) -> rusqlite::Result<Vec<(String, TimerFired)>> {
+pub(crate) fn due_timers(
+    db: &Connection,
+    now: Timestamp,
+    most: usize,
+) -> rusqlite::Result<Vec<(String, TimerFired)>> {
     db.prepare_cached("SELECT bridge, key, due, body FROM timers WHERE due <= ?1 ORDER BY due LIMIT ?2")?
         .query_map(params![now.ms(), most], |row| {
-            let fired = TimerFired { key: row.get(1)?, due: Timestamp::from_ms(row.get(2)?), body: row.get(3)? };
+            let fired =
+                TimerFired { key: row.get(1)?, due: Timestamp::from_ms(row.get(2)?), body: row.get(3)? };
             Ok((row.get(0)?, fired))
         })?
         .collect()
@@ -316,7 +339,11 @@ pub(crate) struct DeadLetter<'a> {
     pub(crate) failure: &'a Failure,
 }
 
-pub(crate) fn insert_dead_letter(db: &Connection, letter: &DeadLetter<'_>, now: Timestamp) -> rusqlite::Result<()> {
+pub(crate) fn insert_dead_letter(
+    db: &Connection,
+    letter: &DeadLetter<'_>,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT INTO dead_letters (listener, position, effect, at, first, attempts, kind, reason) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -335,7 +362,10 @@ pub(crate) fn insert_dead_letter(db: &Connection, letter: &DeadLetter<'_>, now: 
 }
 
 /// Takes a dead letter out: (listener, position, effect).
-pub(crate) fn take_dead_letter(db: &Connection, id: i64) -> rusqlite::Result<Option<(i64, Option<i64>, Option<i64>)>> {
+pub(crate) fn take_dead_letter(
+    db: &Connection,
+    id: i64,
+) -> rusqlite::Result<Option<(i64, Option<i64>, Option<i64>)>> {
     db.prepare_cached("DELETE FROM dead_letters WHERE id = ?1 RETURNING listener, position, effect")?
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()

@@ -108,7 +108,10 @@ impl View for SqlView<'_> {
     async fn get(&self, key: &Key) -> Result<Option<Item>, Failure> {
         let connection = lock(self.connection);
         let mut statement = connection.prepare_cached(&self.sql.get).map_err(unreadable)?;
-        statement.query_row(params![key.partition, key.sort, self.now.ms()], item).optional().map_err(unreadable)
+        statement
+            .query_row(params![key.partition, key.sort, self.now.ms()], item)
+            .optional()
+            .map_err(unreadable)
     }
 
     async fn query(&self, query: &Query) -> Result<Page, Failure> {
@@ -125,8 +128,10 @@ impl View for SqlView<'_> {
         let connection = lock(self.connection);
         let mut statement = connection.prepare_cached(sql).map_err(unreadable)?;
         let values = params![query.partition, query.prefix, end, after, self.now.ms(), limit + 1];
-        let mut items =
-            statement.query_map(values, item).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(unreadable)?;
+        let mut items = statement
+            .query_map(values, item)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(unreadable)?;
         let more = items.len() > limit;
         items.truncate(limit);
         let next = more.then(|| items.last().map(|last| last.sort.clone())).flatten();
@@ -154,9 +159,9 @@ pub(crate) fn write(
             Write::Put { body, expect, expires_at, .. } => {
                 let expires = expires_at.map(Timestamp::ms);
                 match expect {
-                    Expect::Any => {
-                        connection.prepare_cached(&sql.put_any)?.execute(params![partition, sort, body, expires, now])?
-                    }
+                    Expect::Any => connection
+                        .prepare_cached(&sql.put_any)?
+                        .execute(params![partition, sort, body, expires, now])?,
                     Expect::Absent => connection
                         .prepare_cached(&sql.put_absent)?
                         .execute(params![partition, sort, body, expires, now])?,
@@ -198,7 +203,12 @@ pub(crate) fn write(
 ///
 /// # Errors
 /// When the database fails.
-pub(crate) fn sweep(connection: &Connection, sql: &ItemsSql, now: Timestamp, most: usize) -> rusqlite::Result<usize> {
+pub(crate) fn sweep(
+    connection: &Connection,
+    sql: &ItemsSql,
+    now: Timestamp,
+    most: usize,
+) -> rusqlite::Result<usize> {
     connection.prepare_cached(&sql.sweep)?.execute(params![now.ms(), most])
 }
 
@@ -255,7 +265,8 @@ mod tests {
     }
 
     fn sqlite(directory: &std::path::Path) -> Sqlite {
-        let connection = crate::bus::database::open_for_writing(&directory.join("hub.sqlite3"), &["sms"]).unwrap();
+        let connection =
+            crate::bus::database::open_for_writing(&directory.join("hub.sqlite3"), &["sms"]).unwrap();
         Sqlite { connection: Mutex::new(connection), sql: ItemsSql::new("sms"), now: AtomicI64::new(0) }
     }
 
@@ -271,7 +282,12 @@ mod tests {
         let store = sqlite(directory.path());
         let expiring = |sort: &str, at| {
             let key = Key::new("p", sort);
-            Write::Put { key, body: "x".into(), expect: Expect::Any, expires_at: Some(Timestamp::from_ms(at)) }
+            Write::Put {
+                key,
+                body: "x".into(),
+                expect: Expect::Any,
+                expires_at: Some(Timestamp::from_ms(at)),
+            }
         };
         let writes = [expiring("a", 10), expiring("b", 20), expiring("c", 30)];
         futures::executor::block_on(store.commit(&writes)).unwrap();

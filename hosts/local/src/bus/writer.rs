@@ -18,8 +18,8 @@ use switchboard_core::{
     Arrival, ArrivalId, Bridge, Effect, Event, Failure, Outcome, Permit, Reply, Settlement, TimerChange,
     Timestamp, What,
 };
-use switchboard_rules::wiring::{Delivery as Policy, Wiring};
 use switchboard_rules::Rules;
+use switchboard_rules::wiring::{Delivery as Policy, Wiring};
 use tokio::sync::{broadcast, oneshot};
 use tracing::{error, info, warn};
 
@@ -149,7 +149,10 @@ impl Writer {
         for (bridge, declared) in parts.bridges.iter().map(|bridge| bridge.declaration()).enumerate() {
             for name in declared.listeners {
                 let rule = parts.wiring.rule(name).with_context(|| {
-                    format!("the bridge {} declares the listener {name}, and the wiring has no {name}.json", declared.name)
+                    format!(
+                        "the bridge {} declares the listener {name}, and the wiring has no {name}.json",
+                        declared.name
+                    )
                 })?;
                 listeners.push((bridge, (*name).to_owned(), rule.delivery, rule.ordered));
             }
@@ -161,7 +164,10 @@ impl Writer {
         let mut made: Vec<Listener> = Vec::new();
         for (bridge, name, policy, ordered) in listeners {
             parts.connection.execute("INSERT OR IGNORE INTO listeners (name) VALUES (?1)", [&name])?;
-            let id = parts.connection.query_row("SELECT id FROM listeners WHERE name = ?1", [&name], |row| row.get(0))?;
+            let id =
+                parts
+                    .connection
+                    .query_row("SELECT id FROM listeners WHERE name = ?1", [&name], |row| row.get(0))?;
             let queue = Queue::new(ordered);
             made.push(Listener { id, name, bridge, policy, queue, startable: VecDeque::new(), acting: 0 });
         }
@@ -258,11 +264,23 @@ impl Writer {
         let now = (self.parts.clock)().ms();
         let queues = self.listeners.iter().filter_map(|listener| listener.queue.next_due());
         let effects = self.sleeping.peek().map(|std::cmp::Reverse((due, _))| *due);
-        let next = queues.chain(effects).chain(self.next_timer).chain([self.next_sweep.ms()]).min().unwrap_or(i64::MAX);
-        Duration::from_millis(u64::try_from(next.saturating_sub(now)).unwrap_or(0)).min(Duration::from_secs(30))
+        let next = queues
+            .chain(effects)
+            .chain(self.next_timer)
+            .chain([self.next_sweep.ms()])
+            .min()
+            .unwrap_or(i64::MAX);
+        Duration::from_millis(u64::try_from(next.saturating_sub(now)).unwrap_or(0))
+            .min(Duration::from_secs(30))
     }
 
-    fn turn(&mut self, attempted: Vec<Attempted>, doors: Vec<DoorJob>, orders: Vec<Order>, stopping: bool) -> Fatal<()> {
+    fn turn(
+        &mut self,
+        attempted: Vec<Attempted>,
+        doors: Vec<DoorJob>,
+        orders: Vec<Order>,
+        stopping: bool,
+    ) -> Fatal<()> {
         let began = Instant::now();
         self.batch.now = (self.parts.clock)();
         let door_count = doors.len();
@@ -308,7 +326,8 @@ impl Writer {
         }
         for (listener, position) in batch.deliveries {
             let queue = &mut self.listeners[listener].queue;
-            if queue.deliveries.get(&position).is_some_and(|delivery| delivery.state > DeliveryState::Acting) {
+            if queue.deliveries.get(&position).is_some_and(|delivery| delivery.state > DeliveryState::Acting)
+            {
                 queue.forget(position);
             }
         }
@@ -323,7 +342,10 @@ impl Writer {
         metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
         for listener in &self.listeners {
             let open = listener.queue.deliveries.len();
-            metrics.open_deliveries.with_label_values(&[&listener.name]).set(i64::try_from(open).unwrap_or(i64::MAX));
+            metrics
+                .open_deliveries
+                .with_label_values(&[&listener.name])
+                .set(i64::try_from(open).unwrap_or(i64::MAX));
         }
     }
 
@@ -349,8 +371,10 @@ impl Writer {
         self.sleeping.clear();
         {
             let db = lock(&self.db);
-            self.next_position = db.query_row("SELECT COALESCE(MAX(position), 0) + 1 FROM events", [], |row| row.get(0))?;
-            self.next_effect = db.query_row("SELECT COALESCE(MAX(id), 0) + 1 FROM effects", [], |row| row.get(0))?;
+            self.next_position =
+                db.query_row("SELECT COALESCE(MAX(position), 0) + 1 FROM events", [], |row| row.get(0))?;
+            self.next_effect =
+                db.query_row("SELECT COALESCE(MAX(id), 0) + 1 FROM effects", [], |row| row.get(0))?;
             self.next_timer = rows::next_timer(&db)?;
         }
         for listener in &mut self.listeners {
@@ -501,7 +525,9 @@ impl Writer {
     }
 
     fn redrive_delivery(&mut self, listener: i64, position: i64) -> Fatal<bool> {
-        let Some(index) = self.listeners.iter().position(|known| known.id == listener) else { return Ok(false) };
+        let Some(index) = self.listeners.iter().position(|known| known.id == listener) else {
+            return Ok(false);
+        };
         let Some((event, size)) = rows::event_at(&lock(&self.db), position)? else { return Ok(false) };
         let delivery = self.new_delivery(event, size);
         self.listeners[index].queue.push(position, delivery, true);
@@ -511,7 +537,9 @@ impl Writer {
 
     fn redrive_effect(&mut self, id: i64) -> Fatal<bool> {
         let Some(mut stored) = rows::effect(&lock(&self.db), id)? else { return Ok(false) };
-        let Some(index) = self.listeners.iter().position(|known| known.id == stored.listener) else { return Ok(false) };
+        let Some(index) = self.listeners.iter().position(|known| known.id == stored.listener) else {
+            return Ok(false);
+        };
         // Its delivery has been closed, and its lane has gone on.
         stored.row.origin = None;
         stored.row.listener = index;
@@ -607,7 +635,13 @@ impl Writer {
         }
     }
 
-    fn delivery_failed(&mut self, index: usize, position: i64, part: Option<String>, failure: Failure) -> Fatal<()> {
+    fn delivery_failed(
+        &mut self,
+        index: usize,
+        position: i64,
+        part: Option<String>,
+        failure: Failure,
+    ) -> Fatal<()> {
         let now = self.batch.now;
         let random = (self.parts.random)();
         let listener = &mut self.listeners[index];
@@ -714,7 +748,11 @@ impl Writer {
                 row.unsure = false;
                 row.state = EffectState::Waiting;
                 let listener = row.listener;
-                self.parts.metrics.tried_again_unsure.with_label_values(&[&self.listeners[listener].name]).inc();
+                self.parts
+                    .metrics
+                    .tried_again_unsure
+                    .with_label_values(&[&self.listeners[listener].name])
+                    .inc();
                 self.listeners[listener].startable.push_front(id);
                 Ok(())
             }
@@ -1082,7 +1120,8 @@ fn prepare(outcome: &Outcome) -> Result<Vec<Vec<u8>>, Failure> {
     if all > MAX_TRANSACTION_ITEMS {
         return Err(Failure::bug(format!("an outcome of {all} parts, more than {MAX_TRANSACTION_ITEMS}")));
     }
-    let destinations: BTreeSet<&str> = outcome.effects.iter().map(|effect| effect.destination.as_str()).collect();
+    let destinations: BTreeSet<&str> =
+        outcome.effects.iter().map(|effect| effect.destination.as_str()).collect();
     if destinations.len() < outcome.effects.len() {
         return Err(Failure::bug("two effects with one destination"));
     }

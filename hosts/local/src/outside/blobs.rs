@@ -43,7 +43,10 @@ impl Blobs for FileBlobs {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Failure::retry(format!("a file cannot be read: {error}"))),
         };
-        let end = content.iter().position(|byte| *byte == b'\n').ok_or_else(|| Failure::bug("a file has no type"))?;
+        let end = content
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .ok_or_else(|| Failure::bug("a file has no type"))?;
         let content_type = String::from_utf8_lossy(&content[..end]).into_owned();
         Ok(Some(Blob { content_type, bytes: content.slice(end + 1..) }))
     }

@@ -51,7 +51,9 @@ impl Http for Client {
             *headers = std::mem::take(response.headers_mut());
         }
         let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| HttpError::Unanswered(plain(&error)))? {
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| HttpError::Unanswered(plain(&error)))?
+        {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
                 return Err(HttpError::TooLarge(MAX_ANSWER_BYTES));
             }

@@ -33,14 +33,31 @@ impl Access {
     ///
     /// # Errors
     /// The status to answer and why.
-    pub(crate) fn check(&self, peer: Option<Peer>, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
+    pub(crate) fn check(
+        &self,
+        peer: Option<Peer>,
+        headers: &HeaderMap,
+    ) -> Result<(), (StatusCode, &'static str)> {
         if let Some(given) = headers.get(header::AUTHORIZATION) {
-            let given = given.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+            let given =
+                given.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
             let right = self.token.as_ref().is_some_and(|token| {
                 !token.expose().is_empty() && bool::from(token.expose().as_bytes().ct_eq(given.as_bytes()))
             });
             return if right { Ok(()) } else { Err((StatusCode::FORBIDDEN, "not the hub's token")) };
         }
+        self.check_near(peer, headers)
+    }
+
+    /// The same without the token: for paths that have credentials of their own.
+    ///
+    /// # Errors
+    /// The status to answer and why.
+    pub(crate) fn check_near(
+        &self,
+        peer: Option<Peer>,
+        headers: &HeaderMap,
+    ) -> Result<(), (StatusCode, &'static str)> {
         let near = peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback());
         let forwarded = FORWARDED.iter().any(|name| headers.contains_key(*name));
         let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
@@ -61,7 +78,8 @@ fn is_loopback_host(host: &str) -> bool {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -87,7 +105,11 @@ mod tests {
         assert_eq!(check("192.0.2.1:4000", &[("host", "localhost")]), Err(401), "another machine");
         assert_eq!(check(near, &[("host", "hub.example")]), Err(401), "through a tunnel");
         assert_eq!(check(near, &[]), Err(401), "no host");
-        assert_eq!(check(near, &[("host", "localhost"), ("x-forwarded-for", "192.0.2.1")]), Err(401), "a proxy");
+        assert_eq!(
+            check(near, &[("host", "localhost"), ("x-forwarded-for", "192.0.2.1")]),
+            Err(401),
+            "a proxy"
+        );
         assert_eq!(check(near, &[("host", "localhost:1"), ("origin", "http://localhost:1")]), Ok(()));
         assert_eq!(check(near, &[("host", "localhost:1"), ("origin", "https://evil.example")]), Err(403));
         assert_eq!(check(near, &[("host", "localhost:1"), ("origin", "null")]), Err(403));

@@ -46,11 +46,15 @@ pub(crate) async fn private(State(hub): State<Arc<Hub>>, request: Request, next:
 }
 
 /// Reads the database off the async threads.
-pub(super) async fn blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(read).await?
 }
 
-async fn answer<T: Serialize + Send + 'static>(read: impl FnOnce() -> Result<Option<T>> + Send + 'static) -> Response {
+async fn answer<T: Serialize + Send + 'static>(
+    read: impl FnOnce() -> Result<Option<T>> + Send + 'static,
+) -> Response {
     match blocking(read).await {
         Ok(Some(found)) => Json(found).into_response(),
         Ok(None) => refusal(StatusCode::NOT_FOUND, "nothing of that name"),
@@ -66,7 +70,9 @@ async fn ready(State(hub): State<Arc<Hub>>) -> Response {
     let archive = hub.archive.clone();
     match blocking(move || archive.last_position()).await {
         Ok(_) => "ready\n".into_response(),
-        Err(error) => refusal(StatusCode::SERVICE_UNAVAILABLE, &format!("the database does not answer: {error}")),
+        Err(error) => {
+            refusal(StatusCode::SERVICE_UNAVAILABLE, &format!("the database does not answer: {error}"))
+        }
     }
 }
 

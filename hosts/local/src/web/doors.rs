@@ -53,7 +53,12 @@ async fn answer(hub: &Hub, bridge: &dyn Bridge, door: &'static Door, request: Re
     response
 }
 
-async fn knock(hub: &Hub, bridge: &dyn Bridge, door: &'static Door, request: Request) -> Result<Reply, Response> {
+async fn knock(
+    hub: &Hub,
+    bridge: &dyn Bridge,
+    door: &'static Door,
+    request: Request,
+) -> Result<Reply, Response> {
     let refuse = |status: StatusCode, reason: &str| {
         warn!(door = door.name, status = status.as_u16(), reason, "a request was refused");
         hub.metrics.refused.with_label_values(&[door.name, status.as_str()]).inc();
@@ -96,7 +101,8 @@ fn type_fits(door: &Door, request: &Request) -> bool {
     if door.content_types.is_empty() {
         return true;
     }
-    let given = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let given =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let plain = given.split(';').next().unwrap_or_default().trim();
     door.content_types.iter().any(|known| known.eq_ignore_ascii_case(plain))
 }
@@ -105,7 +111,8 @@ fn type_fits(door: &Door, request: &Request) -> bool {
 async fn read(request: Request) -> Result<http::Request<Bytes>, (StatusCode, &'static str)> {
     let (parts, body) = request.into_parts();
     const TOO_LARGE: (StatusCode, &str) = (StatusCode::PAYLOAD_TOO_LARGE, "the body has more than 1 MiB");
-    let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let declared =
+        parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: u64| length > MAX_BODY_BYTES as u64) {
         return Err(TOO_LARGE);
     }

@@ -30,7 +30,10 @@ struct Tail {
     behind: bool,
 }
 
-pub(super) async fn tail(State(hub): State<Arc<Hub>>, Query(query): Query<HashMap<String, String>>) -> Response {
+pub(super) async fn tail(
+    State(hub): State<Arc<Hub>>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
     let pattern = match query.get("pattern").map(|text| Pattern::parse(text)).transpose() {
         Ok(pattern) => pattern,
         Err(error) => return refusal(StatusCode::BAD_REQUEST, &format!("not a pattern: {error}")),
@@ -47,8 +50,14 @@ pub(super) async fn tail(State(hub): State<Arc<Hub>>, Query(query): Query<HashMa
         Ok(last) => last,
         Err(error) => return refusal(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
     };
-    let tail =
-        Tail { archive: hub.archive.clone(), shown, stopping: hub.stopping.clone(), pattern, last, behind: true };
+    let tail = Tail {
+        archive: hub.archive.clone(),
+        shown,
+        stopping: hub.stopping.clone(),
+        pattern,
+        last,
+        behind: true,
+    };
     let lines = stream::unfold(tail, |mut tail| async move {
         let lines = tail.next().await?;
         Some((Ok::<_, std::convert::Infallible>(lines), tail))
