@@ -1,0 +1,106 @@
+//! A room's change becomes one text to each of its phones.
+//!
+//! One `SmsRequested` a phone, so that each is paced, retried and reported alone, with its place in that
+//! phone's lane. The place is taken in the phone's own item on condition that nobody else took it, so that the
+//! lane has no gap and no double. A room with many phones is dealt with in parts.
+
+use switchboard_core::event::{Change, RoomChanged};
+use switchboard_core::message::MAX_HOPS;
+use switchboard_core::{
+    Event, Failure, Order, Outcome, PhoneNumber, Query, SmsAccess, Surface, Timestamp, View,
+};
+
+use super::config::Config;
+use super::store::{self, NewText, Phone, Stored};
+use super::text;
+
+/// Phones a part: each takes a write and an event of the 90 that an outcome has.
+const PHONES_A_PART: usize = 30;
+
+/// Texts a change to the phones of its room.
+pub(super) async fn room_changed(
+    config: &Config,
+    event: &Event,
+    changed: &RoomChanged,
+    part: Option<&str>,
+    now: Timestamp,
+    view: &dyn View,
+) -> Result<Outcome, Failure> {
+    let correction = match changed.change {
+        Change::Posted => false,
+        Change::Edited if config.section.corrections => true,
+        // A text cannot be taken back, and a reaction is not worth one.
+        Change::Edited | Change::Deleted | Change::Retracted | Change::Reacted => {
+            return Ok(Outcome::nothing());
+        }
+    };
+    let message = &changed.message;
+    if message.hops >= MAX_HOPS {
+        return Ok(Outcome::nothing());
+    }
+    let (phones, next_part) = phones(config, changed, part, view).await?;
+    let mut outcome = Outcome { next_part, ..Outcome::default() };
+    if phones.is_empty() {
+        return Ok(outcome);
+    }
+    let attachments = if correction { &[] } else { message.attachments.as_slice() };
+    let said = text::said(&message.sender.name, &message.text, correction, attachments.len());
+    for number in phones {
+        let own =
+            message.sender.surface == Surface::Sms && message.sender.address.as_str() == number.as_str();
+        if own {
+            continue;
+        }
+        let key = store::phone_key(&number);
+        let mut phone: Stored<Phone> = Stored::load(view, &key).await?;
+        if phone.value.opted_out || !phone.value.is_in(config, &message.room, &number) {
+            continue;
+        }
+        let text = NewText {
+            to: number,
+            text: said.clone(),
+            attachments: attachments.to_vec(),
+            message_id: Some(message.id.clone()),
+            room: Some(message.room.clone()),
+        };
+        outcome.events.push(phone.value.request(&event.id, text, now));
+        outcome.writes.push(phone.write(key)?);
+    }
+    Ok(outcome)
+}
+
+/// The phones of a room after the one that `part` names, and what the next part is.
+async fn phones(
+    config: &Config,
+    changed: &RoomChanged,
+    part: Option<&str>,
+    view: &dyn View,
+) -> Result<(Vec<PhoneNumber>, Option<String>), Failure> {
+    let room = &changed.message.room;
+    match config.access(room) {
+        SmsAccess::Off => Ok((Vec::new(), None)),
+        SmsAccess::Listed => {
+            let listed = config.listed(room);
+            let start = part.map_or(0, |last| listed.partition_point(|phone| phone.as_str() <= last));
+            let rest = &listed[start..];
+            let phones = rest[..rest.len().min(PHONES_A_PART)].to_vec();
+            let more = rest.len() > phones.len();
+            let next = phones.last().filter(|_| more).map(|phone| phone.as_str().to_owned());
+            Ok((phones, next))
+        }
+        SmsAccess::Open => {
+            let query = Query {
+                partition: store::members_partition(room),
+                prefix: String::new(),
+                after: part.map(str::to_owned),
+                order: Order::Ascending,
+                limit: PHONES_A_PART,
+            };
+            let page = view.query(&query).await?;
+            let read =
+                |sort: &str| sort.parse().map_err(|_| Failure::bug("a room's member is no phone number"));
+            let phones = page.items.iter().map(|item| read(&item.sort)).collect::<Result<_, _>>()?;
+            Ok((phones, page.next))
+        }
+    }
+}
