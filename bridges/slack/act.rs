@@ -4,11 +4,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use switchboard_core::{Failure, MessageId, Ports, Timestamp};
 
-use super::Slack;
-use super::deeds::{Deed, Done, Post};
+use super::deeds::{Deed, Done, Fetch, Fetched, Post, Upload};
 use super::store::Own;
 use super::web_api::{Trouble, Twice, WebApi};
 use super::wire::{MARK, SlackTs};
+use super::{Slack, files, names};
 
 /// How much earlier than the first attempt a post is looked for: Slack's clock is not ours.
 const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_secs(2);
@@ -27,21 +27,40 @@ pub(super) async fn act(slack: &Slack, deed: Deed, ports: &Ports<'_>) -> Result<
             }
         }
         Deed::Delete { channel, ts, files } => {
-            for file in &files {
-                match api.form::<Value>("files.delete", &[("file", file)], Twice::Harmless).await {
-                    Err(trouble) if !trouble.is(&["file_not_found", "file_deleted"]) => {
-                        return Err(trouble.failure("files.delete"));
-                    }
-                    _ => {}
-                }
-            }
+            files::delete(&api, &files).await?;
             let body = json!({ "channel": channel, "ts": ts.as_str() });
             match api.json::<Value>("chat.delete", &body, Twice::Harmless).await {
                 Err(trouble) if !trouble.is(&["message_not_found"]) => Err(trouble.failure("chat.delete")),
                 _ => Ok(Done::Changed),
             }
         }
+        Deed::Upload(upload) => files::upload(slack, &upload, ports).await,
+        Deed::Withdraw { files } => files::delete(&api, &files).await.map(|()| Done::Changed),
+        Deed::Fetch(fetch) => fetch_missing(slack, &fetch, ports).await.map(Done::Fetched),
     }
+}
+
+/// Asks for all that is missing to say a message. Nothing is seen by anybody, so it may be done again.
+async fn fetch_missing(slack: &Slack, fetch: &Fetch, ports: &Ports<'_>) -> Result<Fetched, Failure> {
+    let api = WebApi::new(slack, ports.http);
+    let mut fetched = Fetched::default();
+    if fetch.missing.ourselves {
+        fetched.own = names::ask_ourselves(&api).await?;
+        if fetched.own.bot == fetch.said.author.bot {
+            return Ok(fetched);
+        }
+    }
+    for id in &fetch.missing.names {
+        let name = names::ask(&api, id).await?;
+        fetched.names.insert(id.clone(), name);
+    }
+    if fetch.missing.files {
+        let message = fetch.said.message_id();
+        for file in &fetch.said.files {
+            fetched.attachments.push(files::fetch(slack, ports, &message, file).await?);
+        }
+    }
+    Ok(fetched)
 }
 
 /// Was it done before? Changes are the same done twice; a post is looked for by its mark.
@@ -54,7 +73,8 @@ pub(super) async fn find(
     let api = WebApi::new(slack, ports.http);
     match deed {
         Deed::Post(post) => find_post(&api, &post, since).await,
-        Deed::Update { .. } | Deed::Delete { .. } => Ok(None),
+        Deed::Upload(upload) => find_upload(&api, &upload, since).await,
+        Deed::Update { .. } | Deed::Delete { .. } | Deed::Withdraw { .. } | Deed::Fetch(_) => Ok(None),
     }
 }
 
@@ -122,6 +142,32 @@ async fn find_post(api: &WebApi<'_>, post: &Post, since: Timestamp) -> Result<Op
         is_marked(message, &post.message_id)
     });
     Ok(found.await?.and_then(|message| Some(Done::Posted { ts: message.ts.clone()?, own: message.own() })))
+}
+
+#[derive(Deserialize)]
+struct FilesMessage {
+    #[serde(default)]
+    files: Vec<SharedFile>,
+}
+
+#[derive(Deserialize)]
+struct SharedFile {
+    id: String,
+    title: Option<String>,
+}
+
+/// Files bear no mark of ours, but in the thread of one post the same list of files is the same upload.
+async fn find_upload(api: &WebApi<'_>, upload: &Upload, since: Timestamp) -> Result<Option<Done>, Failure> {
+    let mut ours: Vec<&str> = upload.files.iter().map(|file| file.name.as_str()).collect();
+    ours.sort_unstable();
+    let found = look_back(api, &upload.channel, Some(&upload.thread), since, |message: &FilesMessage| {
+        let theirs = message.files.iter().map(|file| file.title.as_deref().unwrap_or_default());
+        let mut theirs: Vec<&str> = theirs.collect();
+        theirs.sort_unstable();
+        theirs == ours
+    });
+    let files = |message: FilesMessage| message.files.into_iter().map(|file| file.id).collect();
+    Ok(found.await?.map(|message| Done::Uploaded { files: files(message) }))
 }
 
 fn is_marked(message: &PostedMessage, id: &MessageId) -> bool {

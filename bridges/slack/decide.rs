@@ -1,47 +1,55 @@
 //! What is said in a channel: which of it is our own echo, which is a message of the room.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use serde_json::json;
-use switchboard_core::event::{MessageDeleted, MessageSaid};
-use switchboard_core::message::{MAX_HOPS, MAX_TEXT_CHARS, display_name};
-use switchboard_core::{
-    Address, Admission, Attachment, Detail, Event, Expect, Failure, Message, MessageId, Outcome, Reply,
-    Revision, RoomName, Sender, Surface, Timestamp, View, Write,
-};
+use switchboard_core::event::MessageDeleted;
+use switchboard_core::message::MAX_HOPS;
+use switchboard_core::{Admission, Detail, Event, Failure, Outcome, Reply, RoomName, Timestamp, View};
 
-use super::Slack;
-use super::store::{self, Name, Own, OwnPost, Place};
-use super::text::{Names, nameless, to_plain};
+use super::deeds::Missing;
+use super::store::{self, Own, Place};
+use super::text::Names;
 use super::wire::{self, Happened, Heard, Said};
+use super::{Slack, commands, intake};
 
 /// Is it something to decide about? What a room would not show is answered at once and not recorded.
 pub(super) fn admit(slack: &Slack, request: &http::Request<Bytes>) -> Result<Admission, Failure> {
     match request.uri().path() {
-        "/slack/events" => match wire::read_envelope(request.body())? {
-            Heard::Challenge(challenge) => {
-                Ok(Admission::Answer(Reply::json(&json!({ "challenge": challenge }))?))
+        "/slack/events" => admit_event(slack, request.body()),
+        "/slack/commands" => Ok(match wire::read_command(request.body())? {
+            Some(command) => Admission::Arrival(command.arrival_id()),
+            None => Admission::Answer(Reply::empty()),
+        }),
+        "/slack/interactions" => {
+            wire::read_interaction(request.body())?;
+            Ok(Admission::Answer(Reply::empty()))
+        }
+        path => Err(Failure::refuse(404, format!("no door {path}"))),
+    }
+}
+
+fn admit_event(slack: &Slack, body: &[u8]) -> Result<Admission, Failure> {
+    match wire::read_envelope(body)? {
+        Heard::Challenge(challenge) => {
+            Ok(Admission::Answer(Reply::json(&json!({ "challenge": challenge }))?))
+        }
+        Heard::RateLimited(minute) => {
+            tracing::warn!(
+                minute,
+                "Slack drops events of this workspace: it had more than 30,000 in an hour"
+            );
+            Ok(Admission::Answer(Reply::empty()))
+        }
+        Heard::Said(said) => {
+            if slack.config.app_id.as_ref().is_some_and(|ours| *ours != said.app) {
+                return Err(Failure::refuse(403, "an event for another app than [slack] app_id"));
             }
-            Heard::RateLimited(minute) => {
-                tracing::warn!(
-                    minute,
-                    "Slack drops events of this workspace: it had more than 30,000 in an hour"
-                );
-                Ok(Admission::Answer(Reply::empty()))
-            }
-            Heard::Said(said) => {
-                if slack.config.app_id.as_ref().is_some_and(|ours| *ours != said.app) {
-                    return Err(Failure::refuse(403, "an event for another app than [slack] app_id"));
-                }
-                Ok(match slack.channels.contains_key(&said.channel) {
-                    true => Admission::Arrival(said.arrival_id()),
-                    false => Admission::Answer(Reply::empty()),
-                })
-            }
-            Heard::Nothing => Ok(Admission::Answer(Reply::empty())),
-        },
-        _ => Ok(Admission::Answer(Reply::empty())),
+            Ok(match slack.channels.contains_key(&said.channel) {
+                true => Admission::Arrival(said.arrival_id()),
+                false => Admission::Answer(Reply::empty()),
+            })
+        }
+        Heard::Nothing => Ok(Admission::Answer(Reply::empty())),
     }
 }
 
@@ -52,15 +60,21 @@ pub(super) async fn request(
     now: Timestamp,
     view: &dyn View,
 ) -> Result<Outcome, Failure> {
+    if request.uri().path() == "/slack/commands" {
+        return match wire::read_command(request.body())? {
+            Some(command) => commands::answer(slack, &command, view).await,
+            None => Ok(Outcome::nothing()),
+        };
+    }
     match wire::read_envelope(request.body())? {
-        Heard::Said(said) => heard(slack, &said, now, view).await,
+        Heard::Said(said) => heard(slack, said, now, view).await,
         _ => Ok(Outcome::nothing()),
     }
 }
 
 /// Whose words these are.
 #[derive(Debug, PartialEq, Eq)]
-enum Whose {
+pub(super) enum Whose {
     Ours,
     Theirs,
     /// A Switchboard's, most likely ours: it bears the mark, and we do not know yet which bot we are.
@@ -69,7 +83,7 @@ enum Whose {
     Unknown,
 }
 
-fn whose(slack: &Slack, said: &Said, learned: Option<&Own>) -> Whose {
+pub(super) fn whose(slack: &Slack, said: &Said, learned: Option<&Own>) -> Whose {
     let (author, config) = (&said.author, &slack.config);
     let is = |a: &Option<String>, b: Option<&String>| a.is_some() && a.as_ref() == b;
     if is(&author.app, Some(&said.app))
@@ -90,40 +104,71 @@ fn whose(slack: &Slack, said: &Said, learned: Option<&Own>) -> Whose {
     }
 }
 
-async fn heard(slack: &Slack, said: &Said, now: Timestamp, view: &dyn View) -> Result<Outcome, Failure> {
+/// Something happened in a channel.
+async fn heard(slack: &Slack, said: Box<Said>, now: Timestamp, view: &dyn View) -> Result<Outcome, Failure> {
     let Some(room) = slack.channels.get(&said.channel) else { return Ok(Outcome::nothing()) };
-    let learned: Option<Own> = match said.author.bot {
-        Some(_) => store::get(view, &store::own_key()).await?,
-        None => None,
-    };
-    match whose(slack, said, learned.as_ref()) {
-        Whose::Ours => return echo(slack, said, now, view).await,
+    let learned = own(&said, view).await?;
+    match whose(slack, &said, learned.as_ref()) {
+        Whose::Ours => return echo(slack, &said, now, view).await,
         // Any app can set such a mark: it may keep a post from coming back, but says nothing about ours.
         Whose::Marked => return Ok(Outcome::nothing()),
-        Whose::Theirs | Whose::Unknown => {}
+        Whose::Theirs | Whose::Unknown if is_in_circle(&said) => return Ok(Outcome::nothing()),
+        Whose::Theirs | Whose::Unknown if said.happened == Happened::Deleted => {
+            return deleted(&said, room, now, view).await;
+        }
+        Whose::Theirs => {}
+        Whose::Unknown => return intake::send(said, now),
     }
-    let hops = said.mark.as_ref().map_or(0, |mark| mark.hops);
-    if hops >= MAX_HOPS {
+    let known = intake::know(slack, &said, view).await?;
+    if known.missing != Missing::default() {
+        return intake::send(said, now);
+    }
+    let attachments = known.attachments.unwrap_or_default();
+    intake::say(slack, &said, room, &known.names, attachments, known.parent, now)
+}
+
+/// Has it gone round between Switchboards?
+fn is_in_circle(said: &Said) -> bool {
+    said.mark.as_ref().is_some_and(|mark| mark.hops >= MAX_HOPS)
+}
+
+/// What we have learned of ourselves, where it matters: a person is never us, and mostly it is people.
+pub(super) async fn own(said: &Said, view: &dyn View) -> Result<Option<Own>, Failure> {
+    if said.author.bot.is_none() && said.files.is_empty() {
+        return Ok(None);
+    }
+    store::get(view, &store::own_key()).await
+}
+
+/// Somebody withdrew a message: theirs, since ours were told apart; or Slack does not say whose.
+async fn deleted(said: &Said, room: &RoomName, now: Timestamp, view: &dyn View) -> Result<Outcome, Failure> {
+    let ours = store::own_post_key(&said.channel, &said.ts);
+    if view.get(&ours).await?.is_some() {
         return Ok(Outcome::nothing());
     }
     let mut names = Names::new();
-    for id in said.author.user.as_deref().into_iter().chain(nameless(&said.text)) {
-        if let Some(name) = store::get::<Name>(view, &store::name_key(id)).await? {
-            names.insert(id.to_owned(), name.name);
-        }
+    if let Some(id) = intake::sender_id(said) {
+        names.extend(store::name(view, id).await?.map(|name| (id.to_owned(), name)));
     }
-    let parent = parent(said, view).await?;
-    let event = say(said, room, &names, Vec::new(), parent, now);
-    let writes = match said.happened {
-        Happened::Posted => vec![place(slack, said, Vec::new(), now)?],
-        _ => Vec::new(),
+    let gone = MessageDeleted {
+        message_id: said.message_id(),
+        room: room.clone(),
+        sender: intake::sender(said, &names),
     };
-    Ok(Outcome { events: vec![event], writes, ..Outcome::default() })
+    let event = Event::new(said.event_id(), "slack", now, Detail::MessageDeleted(gone));
+    Ok(Outcome { events: vec![event], ..Outcome::default() })
 }
 
 /// Our own post, come back: it says where our message stands, should the answer not have said so yet.
-async fn echo(slack: &Slack, said: &Said, now: Timestamp, view: &dyn View) -> Result<Outcome, Failure> {
-    let (Some(mark), Happened::Posted) = (&said.mark, &said.happened) else { return Ok(Outcome::nothing()) };
+pub(super) async fn echo(
+    slack: &Slack,
+    said: &Said,
+    now: Timestamp,
+    view: &dyn View,
+) -> Result<Outcome, Failure> {
+    let (Some(mark), Happened::Posted | Happened::Marked) = (&said.mark, &said.happened) else {
+        return Ok(Outcome::nothing());
+    };
     let place = Place {
         channel: said.channel.clone(),
         ts: Some(said.ts.clone()),
@@ -132,66 +177,4 @@ async fn echo(slack: &Slack, said: &Said, now: Timestamp, view: &dyn View) -> Re
     };
     let writes = store::remember_post(view, &mark.message_id, place, slack.post_expiry(now)).await?;
     Ok(Outcome { writes, ..Outcome::default() })
-}
-
-/// The message at the head of the thread: one of ours, or what somebody wrote in Slack.
-async fn parent(said: &Said, view: &dyn View) -> Result<Option<MessageId>, Failure> {
-    let Some(head) = &said.thread else { return Ok(None) };
-    let ours: Option<OwnPost> = store::get(view, &store::own_post_key(&said.channel, head)).await?;
-    Ok(Some(match ours {
-        Some(post) => post.message_id,
-        None => wire::message_id(&said.app, &said.channel, head),
-    }))
-}
-
-fn place(slack: &Slack, said: &Said, attachments: Vec<Attachment>, now: Timestamp) -> Result<Write, Failure> {
-    let place = Place {
-        channel: said.channel.clone(),
-        ts: Some(said.ts.clone()),
-        thread: said.thread.clone(),
-        attachments,
-        ..Place::default()
-    };
-    Ok(Write::put(store::place_key(&said.message_id()), &place, Expect::Any)?
-        .expiring(slack.post_expiry(now)))
-}
-
-/// The event that says it.
-fn say(
-    said: &Said,
-    room: &RoomName,
-    names: &BTreeMap<String, String>,
-    attachments: Vec<Attachment>,
-    parent: Option<MessageId>,
-    now: Timestamp,
-) -> Event {
-    let author = &said.author;
-    let address = author.user.as_deref().or(author.bot.as_deref()).unwrap_or("unknown");
-    let name = author.name.as_deref().or_else(|| names.get(address).map(String::as_str)).unwrap_or(address);
-    let sender =
-        Sender { surface: Surface::Slack, address: Address::new(address), name: display_name(name, address) };
-    let message_id = said.message_id();
-    let detail = if said.happened == Happened::Deleted {
-        Detail::MessageDeleted(MessageDeleted { message_id, room: room.clone(), sender })
-    } else {
-        let revision =
-            if let Happened::Edited(at) = &said.happened { at.revision() } else { Revision::FIRST };
-        let message = Message {
-            id: message_id,
-            revision,
-            room: room.clone(),
-            sender,
-            text: to_plain(&said.text, names, MAX_TEXT_CHARS),
-            attachments,
-            thread_parent: parent,
-            provider_id: Some(said.ts.as_str().to_owned()),
-            time: said.ts.time(),
-            hops: said.mark.as_ref().map_or(0, |mark| mark.hops),
-        };
-        match said.happened {
-            Happened::Edited(_) => Detail::MessageEdited(MessageSaid { message }),
-            _ => Detail::MessagePosted(MessageSaid { message }),
-        }
-    };
-    Event::new(said.event_id(), "slack", now, detail)
 }

@@ -31,15 +31,21 @@ use switchboard_core::{
 };
 use url::Url;
 
+use self::deeds::Deed;
 use crate::settings::{ConfigError, Settings};
 
+mod commands;
 mod decide;
+mod intake;
 mod relay;
 
 mod act;
+mod files;
+mod names;
 mod web_api;
 
 mod deeds;
+mod file_type;
 mod store;
 mod text;
 mod wire;
@@ -221,6 +227,9 @@ impl Bridge for Slack {
             What::Request(request) => decide::request(self, request, arrival.now, view).await,
             What::Event { event, .. } => match &event.detail {
                 Detail::RoomChanged(changed) => relay::room_changed(self, changed, arrival.now, view).await,
+                Detail::MessageReceived(received) => {
+                    intake::received(self, event, received, arrival.now, view).await
+                }
                 _ => Ok(Outcome::nothing()),
             },
             What::Timer(_) => Ok(Outcome::nothing()),
@@ -252,6 +261,11 @@ impl Bridge for Slack {
         now: Timestamp,
         view: &dyn View,
     ) -> Result<Outcome, Failure> {
-        relay::settle(self, effect.read()?, settlement, now, view).await
+        match effect.read()? {
+            Deed::Post(post) => relay::settle_post(self, post, settlement, now, view).await,
+            Deed::Upload(upload) => relay::settle_upload(self, upload, settlement, now, view).await,
+            Deed::Fetch(fetch) => intake::settle_fetch(self, *fetch, settlement, now, view).await,
+            Deed::Update { .. } | Deed::Delete { .. } | Deed::Withdraw { .. } => Ok(Outcome::nothing()),
+        }
     }
 }

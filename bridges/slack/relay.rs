@@ -1,17 +1,18 @@
 //! What the room may show goes into its channel: `RoomChanged` in, posts and their changes out, and what their
 //! ends mean.
 
-use switchboard_core::event::{Change, DeliveryReported, DeliveryStatus, RoomChanged};
+use switchboard_core::event::{Change, DeliveryReported, DeliveryStatus, MessageReceived, RoomChanged};
 use switchboard_core::message::{MAX_HOPS, display_name};
 use switchboard_core::{
-    Address, Detail, Effect, Event, EventId, Failure, Message, Outcome, Permit, Permitted, Report,
+    Address, Detail, Effect, Event, EventId, Failure, Message, MessageId, Outcome, Permit, Permitted, Report,
     Settlement, Surface, Timestamp, View, Write,
 };
 
 use super::Slack;
-use super::deeds::{Deed, Done, Post};
+use super::deeds::{Deed, Done, Errand, Post, Upload};
 use super::store::{self, LastDelivery, Own, Place};
 use super::text::{Limit, from_plain};
+use super::wire::SlackTs;
 
 /// A post's text, in characters: Slack cuts off what is more.
 const POST_CHARS: Limit = Limit::Chars(40_000);
@@ -47,7 +48,7 @@ pub(super) async fn room_changed(
 
 async fn post(channel: &str, message: &Message, view: &dyn View) -> Result<Post, Failure> {
     let thread = match &message.thread_parent {
-        Some(parent) => store::get::<Place>(view, &store::place_key(parent)).await?,
+        Some(parent) => place(view, parent).await?,
         None => None,
     };
     // Slack threads have one level: the head is what a reply's own head is.
@@ -60,6 +61,7 @@ async fn post(channel: &str, message: &Message, view: &dyn View) -> Result<Post,
         username: username(message),
         text: from_plain(&words(message), POST_CHARS, CUT),
         hops: message.hops.saturating_add(1),
+        files: message.attachments.iter().filter(|file| file.blob.is_some()).cloned().collect(),
     })
 }
 
@@ -94,7 +96,7 @@ fn words(message: &Message) -> String {
 }
 
 async fn update(channel: &str, message: &Message, view: &dyn View) -> Result<Option<Deed>, Failure> {
-    let place: Option<Place> = store::get(view, &store::place_key(&message.id)).await?;
+    let place = place(view, &message.id).await?;
     // What was never posted (it was given up) is not shown by an edit either.
     let Some(place) = place.filter(|place| place.channel == channel && !place.gone) else { return Ok(None) };
     Ok(place.ts.map(|ts| {
@@ -132,59 +134,112 @@ async fn withdraw(
 /// Is it still to be done? An echo of the post may have been faster than the answer; a message that was
 /// withdrawn meanwhile is not shown.
 pub(super) async fn permit(deed: &Deed, view: &dyn View) -> Result<Permitted, Failure> {
-    let Deed::Post(post) = deed else { return Ok(Permitted::go()) };
-    let place: Option<Place> = store::get(view, &store::place_key(&post.message_id)).await?;
-    let done = match place {
-        None => return Ok(Permitted::go()),
-        Some(Place { ts: Some(ts), gone: false, .. }) => Done::Posted { ts, own: Own::default() },
-        Some(_) => Done::Changed,
+    let done = match deed {
+        Deed::Post(post) => match place(view, &post.message_id).await? {
+            None => None,
+            Some(Place { ts: Some(ts), gone: false, .. }) => Some(Done::Posted { ts, own: Own::default() }),
+            Some(_) => Some(Done::Changed),
+        },
+        Deed::Upload(upload) => {
+            let gone = place(view, &upload.message_id).await?.is_some_and(|place| place.gone);
+            gone.then_some(Done::Changed)
+        }
+        Deed::Update { .. } | Deed::Delete { .. } | Deed::Withdraw { .. } | Deed::Fetch(_) => None,
     };
-    Ok(Permitted { permit: Permit::Settled(Report::new(&done)?), writes: Vec::new() })
+    Ok(match done {
+        Some(done) => Permitted { permit: Permit::Settled(Report::new(&done)?), writes: Vec::new() },
+        None => Permitted::go(),
+    })
 }
 
-/// What an effect's end means.
-pub(super) async fn settle(
+async fn place(view: &dyn View, message: &MessageId) -> Result<Option<Place>, Failure> {
+    store::get(view, &store::place_key(message)).await
+}
+
+/// What the end of a post means.
+pub(super) async fn settle_post(
     slack: &Slack,
-    deed: Deed,
+    post: Post,
     settlement: &Settlement,
     now: Timestamp,
     view: &dyn View,
 ) -> Result<Outcome, Failure> {
-    match (deed, settlement) {
-        (Deed::Post(post), Settlement::Done(report)) => match report.read()? {
-            Done::Posted { ts, own } => posted(slack, &post, ts, own, now, view).await,
-            Done::Changed => Ok(Outcome::nothing()),
+    match settlement {
+        Settlement::Done(report) => match report.read()? {
+            Done::Posted { ts, own } => posted(slack, post, ts, own, now, view).await,
+            // It was withdrawn before it stood anywhere.
+            _ => Ok(Outcome::nothing()),
         },
-        (Deed::Post(post), Settlement::GaveUp(failure)) => {
+        Settlement::GaveUp(failure) => {
             let reason = failure.to_string();
             let last = LastDelivery { time: now, failed: Some(reason.clone()) };
             let writes = vec![last_delivery(&post.channel, &last)?];
             let event = delivery(&post, DeliveryStatus::Failed, None, Some(reason), now);
             Ok(Outcome { writes, events: vec![event], ..Outcome::default() })
         }
-        _ => Ok(Outcome::nothing()),
     }
 }
 
 async fn posted(
     slack: &Slack,
-    post: &Post,
-    ts: super::wire::SlackTs,
+    post: Post,
+    ts: SlackTs,
     own: Own,
     now: Timestamp,
     view: &dyn View,
 ) -> Result<Outcome, Failure> {
-    let event = delivery(post, DeliveryStatus::Delivered, Some(ts.as_str().to_owned()), None, now);
+    let mut events =
+        vec![delivery(&post, DeliveryStatus::Delivered, Some(ts.as_str().to_owned()), None, now)];
     let place = Place {
         channel: post.channel.clone(),
-        ts: Some(ts),
+        ts: Some(ts.clone()),
         thread: post.thread.clone(),
         ..Place::default()
     };
     let mut writes = store::remember_post(view, &post.message_id, place, slack.post_expiry(now)).await?;
     writes.push(last_delivery(&post.channel, &LastDelivery { time: now, failed: None })?);
     writes.extend(store::learn(view, own).await?);
-    Ok(Outcome { writes, events: vec![event], ..Outcome::default() })
+    if !post.files.is_empty() {
+        // An errand of its own: it is retried by itself and does not hold the room up.
+        let id = EventId::from_cause(&["slack", post.message_id.as_str(), "upload"]);
+        let thread = post.thread.unwrap_or(ts);
+        let upload = Upload { message_id: post.message_id, channel: post.channel, thread, files: post.files };
+        events.push(errand(id, &Errand::Upload(upload), now)?);
+    }
+    Ok(Outcome { writes, events, ..Outcome::default() })
+}
+
+/// What the end of an upload means: the files are known to belong to the message, and go if it has gone.
+pub(super) async fn settle_upload(
+    slack: &Slack,
+    upload: Upload,
+    settlement: &Settlement,
+    now: Timestamp,
+    view: &dyn View,
+) -> Result<Outcome, Failure> {
+    let Settlement::Done(report) = settlement else { return Ok(Outcome::nothing()) };
+    let Done::Uploaded { files } = report.read()? else { return Ok(Outcome::nothing()) };
+    if files.is_empty() {
+        return Ok(Outcome::nothing());
+    }
+    let key = store::place_key(&upload.message_id);
+    let found = store::find::<Place>(view, &key).await?;
+    let place = found.value.unwrap_or_else(|| Place { channel: upload.channel.clone(), ..Place::default() });
+    if place.gone {
+        let id = EventId::from_cause(&["slack", upload.message_id.as_str(), "withdraw"]);
+        let events = vec![errand(id, &Errand::Withdraw { channel: upload.channel, files }, now)?];
+        return Ok(Outcome { events, ..Outcome::default() });
+    }
+    let place = Place { files, ..place };
+    let writes = vec![Write::put(key, &place, found.expect)?.expiring(slack.post_expiry(now))];
+    Ok(Outcome { writes, ..Outcome::default() })
+}
+
+/// Sends ourselves on an errand.
+pub(super) fn errand(id: EventId, errand: &Errand, now: Timestamp) -> Result<Event, Failure> {
+    let payload = serde_json::to_value(errand)
+        .map_err(|error| Failure::bug(format!("an errand cannot be written as JSON: {error}")))?;
+    Ok(Event::new(id, "slack", now, Detail::MessageReceived(MessageReceived { payload })))
 }
 
 fn last_delivery(channel: &str, last: &LastDelivery) -> Result<Write, Failure> {

@@ -45,8 +45,8 @@ pub(super) struct OwnPost {
 
 /// What somebody is called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Name {
-    pub(super) name: String,
+struct Name {
+    name: String,
 }
 
 /// What Slack calls us.
@@ -154,7 +154,12 @@ pub(super) async fn learn(view: &dyn View, told: Own) -> Result<Option<Write>, F
     (merged != known).then(|| Write::put(own_key(), &merged, Expect::Any)).transpose()
 }
 
+/// What somebody is called, where it is known.
+pub(super) async fn name(view: &dyn View, id: &str) -> Result<Option<String>, Failure> {
+    Ok(get::<Name>(view, &name_key(id)).await?.map(|name| name.name))
+}
+
 /// The write that keeps a name for a while.
-pub(super) fn put_name(id: &str, name: &Name, expires: Timestamp) -> Result<Write, Failure> {
-    Ok(Write::put(name_key(id), name, Expect::Any)?.expiring(expires))
+pub(super) fn put_name(id: &str, name: &str, expires: Timestamp) -> Result<Write, Failure> {
+    Ok(Write::put(name_key(id), &Name { name: name.to_owned() }, Expect::Any)?.expiring(expires))
 }

@@ -76,9 +76,8 @@ impl House {
     fn knowing(names: &[(&str, &str)]) -> Self {
         let house = Self::new();
         for (id, name) in names {
-            let name = super::store::Name { name: (*name).to_owned() };
             let write =
-                super::store::put_name(id, &name, NOW.plus(std::time::Duration::from_secs(60))).unwrap();
+                super::store::put_name(id, name, NOW.plus(std::time::Duration::from_secs(60))).unwrap();
             house.store.commit(&[write]).unwrap();
         }
         house

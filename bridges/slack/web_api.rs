@@ -18,6 +18,10 @@ const DEFAULT_PAUSE: Duration = Duration::from_secs(5);
 /// How long to wait before a token that was refused is tried again: a person has to mend it.
 const MENDING_PAUSE: Duration = Duration::from_secs(60);
 
+/// Slack's words for a token that it does not take.
+const TOKEN_REFUSED: &[&str] =
+    &["invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"];
+
 /// What happens if a call is made twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Twice {
@@ -157,6 +161,19 @@ impl Trouble {
         matches!(self, Self::Refused { error, .. } if words.contains(&error.as_str()))
     }
 
+    /// Did Slack say no, so that asking again does not help? A refused token may be mended.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self, Self::Refused { .. }) && !self.is(TOKEN_REFUSED)
+    }
+
+    /// What to do next where something can be done without an answer: each attempt counts, so that it ends.
+    pub(super) fn counted(self, method: &str) -> Failure {
+        match self {
+            Self::Failed(failure) => failure,
+            refused => Failure::retry(refused.failure(method).to_string()),
+        }
+    }
+
     /// What to do next: the table of Slack's refusals.
     pub(super) fn failure(self, method: &str) -> Failure {
         let (error, needed) = match self {
@@ -173,7 +190,7 @@ impl Trouble {
             )
         };
         match error.as_str() {
-            "invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive" => {
+            refused if TOKEN_REFUSED.contains(&refused) => {
                 mending("install the app again and set SLACK_BOT_TOKEN to its new token")
             }
             "missing_scope" | "not_allowed_token_type" => mending(&format!(

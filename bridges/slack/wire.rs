@@ -10,10 +10,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::Sha256;
+use switchboard_core::message::MAX_ATTACHMENTS;
 use switchboard_core::{ArrivalId, EventId, Failure, MessageId, Revision, Secret, Timestamp};
 
 /// How far a request's time may be from ours, in seconds, before and after: Slack's own advice.
 const MAX_SKEW_SECS: i64 = 300;
+
+/// Most of a text that is read, in bytes, entities and tokens included: an event of ours holds it.
+const MAX_WIRE_TEXT_BYTES: usize = 160_000;
 
 /// The metadata type of our posts.
 pub(super) const MARK: &str = "switchboard_message";
@@ -138,6 +142,8 @@ pub(super) enum Happened {
     /// With the time of the edit.
     Edited(SlackTs),
     Deleted,
+    /// Slack says which mark is on a post of ours.
+    Marked,
 }
 
 impl Happened {
@@ -146,6 +152,7 @@ impl Happened {
             Self::Posted => "posted",
             Self::Edited(_) => "edited",
             Self::Deleted => "deleted",
+            Self::Marked => "marked",
         }
     }
 }
@@ -166,6 +173,9 @@ pub(super) struct Said {
     /// The head of its thread, where that is another message.
     pub(super) thread: Option<SlackTs>,
     pub(super) files: Vec<SlackFile>,
+    /// How many more files it has than a message may have.
+    #[serde(default)]
+    pub(super) more_files: usize,
     /// The mark that a Switchboard put on its post.
     pub(super) mark: Option<Mark>,
 }
@@ -336,14 +346,46 @@ pub(super) fn read_envelope(body: &[u8]) -> Result<Heard, Failure> {
             };
             let our_user = envelope.authorizations.into_iter().find(|a| a.is_bot).and_then(|a| a.user_id);
             // `app_mention` comes for a message that comes as `message` too.
-            if read::<Kind>(event.get())?.kind != "message" {
-                return Ok(Heard::Nothing);
-            }
-            let said = classify(app, our_user, read(event.get())?)?;
+            let said = match read::<Kind>(event.get())?.kind.as_str() {
+                "message" => classify(app, our_user, read(event.get())?)?,
+                "message_metadata_posted" => marked(app, read(event.get())?),
+                _ => None,
+            };
             Ok(said.map_or(Heard::Nothing, |said| Heard::Said(Box::new(said))))
         }
         _ => Ok(Heard::Nothing),
     }
+}
+
+/// `message_metadata_posted`: it comes for a post of ours where the `message` leaves the mark out.
+#[derive(Deserialize)]
+struct MarkedWire {
+    app_id: Option<String>,
+    bot_id: Option<String>,
+    user_id: Option<String>,
+    channel_id: String,
+    message_ts: SlackTs,
+    metadata: MetadataWire,
+}
+
+fn marked(app: String, event: MarkedWire) -> Option<Said> {
+    // Only ours matters.
+    if event.app_id.as_ref() != Some(&app) {
+        return None;
+    }
+    Some(Said {
+        app,
+        our_user: None,
+        channel: event.channel_id,
+        ts: event.message_ts,
+        happened: Happened::Marked,
+        author: Author { user: event.user_id, bot: event.bot_id, app: event.app_id, name: None },
+        text: String::new(),
+        thread: None,
+        files: Vec::new(),
+        more_files: 0,
+        mark: Some(mark(&event.metadata)?),
+    })
 }
 
 /// What a `message` event says: the table of subtypes. `None` where a room would show nothing.
@@ -374,6 +416,9 @@ fn classify(app: String, our_user: Option<String>, event: MessageWire) -> Result
         // Joining, leaving, topics, archiving, `message_replied` (the reply comes by itself), and all to come.
         Some(_) => return Ok(None),
     };
+    let mut files = message.files.clone().unwrap_or_default();
+    let more_files = files.len().saturating_sub(MAX_ATTACHMENTS);
+    files.truncate(MAX_ATTACHMENTS);
     Ok(Some(Said {
         app,
         our_user,
@@ -384,7 +429,8 @@ fn classify(app: String, our_user: Option<String>, event: MessageWire) -> Result
         ts,
         mark: message.metadata.as_ref().and_then(mark),
         text: text(&message),
-        files: message.files.unwrap_or_default(),
+        files,
+        more_files,
     }))
 }
 
@@ -412,19 +458,82 @@ fn author(message: &MessageWire) -> Author {
     }
 }
 
-/// The text; for a bot that says all in attachments, what those say for who cannot show them.
+/// The text, as long as a message of ours can be; for a bot that says all in attachments, what those say for who cannot show them.
 fn text(message: &MessageWire) -> String {
     let text = message.text.as_deref().unwrap_or_default();
     if !text.trim().is_empty() {
-        return text.to_owned();
+        return shortened(text.to_owned());
     }
     let attachments = message.attachments.iter().flatten();
     let words = attachments
         .filter_map(|one| ["fallback", "text", "title"].iter().find_map(|key| one.get(key)?.as_str()));
-    words.collect::<Vec<_>>().join("\n")
+    shortened(words.collect::<Vec<_>>().join("\n"))
+}
+
+/// Nothing that Slack's people write is as long; what a bot puts together may be.
+fn shortened(mut text: String) -> String {
+    if text.len() > MAX_WIRE_TEXT_BYTES {
+        text.truncate(text.floor_char_boundary(MAX_WIRE_TEXT_BYTES));
+    }
+    text
 }
 
 fn mark(metadata: &MetadataWire) -> Option<Mark> {
     let ours = metadata.event_type.as_deref() == Some(MARK);
     ours.then(|| serde_json::from_value(metadata.event_payload.clone()?).ok()).flatten()
+}
+
+/// A slash command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Command {
+    pub(super) app: String,
+    pub(super) team: String,
+    pub(super) channel: String,
+    /// What was written after the command.
+    pub(super) text: String,
+    /// Installed for a whole organisation: then its teams are many.
+    pub(super) enterprise: bool,
+    trigger: String,
+}
+
+impl Command {
+    pub(super) fn arrival_id(&self) -> ArrivalId {
+        ArrivalId::from_cause(&["slack", "command", &self.app, &self.trigger])
+    }
+}
+
+/// Reads the form of `/slack/commands`; `None` for Slack's check of the certificate.
+///
+/// # Errors
+/// [`Failure::Refuse`] with 400 where it is no command.
+pub(super) fn read_command(body: &[u8]) -> Result<Option<Command>, Failure> {
+    let field = |name: &str| {
+        let mut pairs = form_urlencoded::parse(body);
+        pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
+    };
+    if field("ssl_check").as_deref() == Some("1") {
+        return Ok(None);
+    }
+    let need = |name: &str| {
+        let value = field(name).filter(|value| !value.is_empty());
+        value.ok_or_else(|| Failure::refuse(400, format!("a command without {name}")))
+    };
+    Ok(Some(Command {
+        app: need("api_app_id").or_else(|_| need("command"))?,
+        team: need("team_id")?,
+        channel: need("channel_id")?,
+        text: field("text").unwrap_or_default(),
+        enterprise: field("is_enterprise_install").as_deref() == Some("true"),
+        trigger: need("trigger_id")?,
+    }))
+}
+
+/// Checks that the form of `/slack/interactions` can be read. Nothing of ours has buttons yet.
+///
+/// # Errors
+/// [`Failure::Refuse`] with 400 where it is none.
+pub(super) fn read_interaction(body: &[u8]) -> Result<(), Failure> {
+    let payload = form_urlencoded::parse(body).find(|(key, _)| key == "payload");
+    let (_, payload) = payload.ok_or_else(|| Failure::refuse(400, "an interaction without payload"))?;
+    read::<Kind>(&payload).map(|_| ())
 }
