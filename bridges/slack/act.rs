@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use switchboard_core::{Failure, MessageId, Ports, Timestamp};
 
 use super::deeds::{Deed, Done, Fetch, Fetched, Post, Upload};
+use super::said::SlackTs;
 use super::store::Own;
 use super::web_api::{Trouble, Twice, WebApi};
-use super::wire::{MARK, SlackTs};
+use super::wire::MARK;
 use super::{Slack, files, names};
 
 /// How much earlier than the first attempt a post is looked for: Slack's clock is not ours.

@@ -13,7 +13,7 @@
 use serde::{Deserialize, Serialize};
 use switchboard_core::{Attachment, Expect, Failure, Key, MessageId, Timestamp, View, Write};
 
-use super::wire::SlackTs;
+use super::said::SlackTs;
 
 const SORT: &str = "item";
 

@@ -127,8 +127,8 @@ fn read<A: DeserializeOwned>(
         return Err(Trouble::Failed(unknown(seen, reason)));
     };
     if body.get("ok").and_then(Value::as_bool) == Some(true) {
-        return serde_json::from_value(body).map_err(|error| {
-            Trouble::Failed(unknown(twice, format!("{method}: an answer that we cannot read: {error}")))
+        return serde_json::from_value(body).map_err(|_| {
+            Trouble::Failed(unknown(twice, format!("{method}: Slack's answer lacks what it should say")))
         });
     }
     let word = |key: &str| body.get(key).and_then(Value::as_str).map(plain_word);
