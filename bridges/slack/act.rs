@@ -28,12 +28,14 @@ pub(super) async fn act(slack: &Slack, deed: Deed, ports: &Ports<'_>) -> Result<
             }
         }
         Deed::Delete { channel, ts, files } => {
-            files::delete(&api, &files).await?;
             let body = json!({ "channel": channel, "ts": ts.as_str() });
             match api.json::<Value>("chat.delete", &body, Twice::Harmless).await {
-                Err(trouble) if !trouble.is(&["message_not_found"]) => Err(trouble.failure("chat.delete")),
-                _ => Ok(Done::Changed),
+                Err(trouble) if !trouble.is(&["message_not_found"]) => {
+                    return Err(trouble.failure("chat.delete"));
+                }
+                _ => {}
             }
+            files::delete(&api, &files).await.map(|()| Done::Changed)
         }
         Deed::Upload(upload) => files::upload(slack, &upload, ports).await,
         Deed::Withdraw { files } => files::delete(&api, &files).await.map(|()| Done::Changed),

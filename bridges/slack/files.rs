@@ -184,8 +184,8 @@ pub(super) async fn upload(slack: &Slack, upload: &Upload, ports: &Ports<'_>) ->
     let mut brought = Vec::new();
     for file in &upload.files {
         let Some(id) = &file.blob else { continue };
-        // Forgotten meanwhile: nothing to show.
-        let Some(blob) = ports.blobs.get(id).await? else { continue };
+        // Forgotten meanwhile, or empty, which Slack does not take: nothing to show.
+        let Some(blob) = ports.blobs.get(id).await?.filter(|blob| !blob.bytes.is_empty()) else { continue };
         let length = blob.bytes.len().to_string();
         let fields = [("filename", file.name.as_str()), ("length", length.as_str())];
         let method = "files.getUploadURLExternal";

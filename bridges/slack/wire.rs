@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use switchboard_core::Failure;
+use switchboard_core::id::MAX_ID_BYTES;
 use switchboard_core::message::MAX_ATTACHMENTS;
 
 use super::said::{Author, Happened, Mark, Reacted, Said, SlackFile, SlackTs};
@@ -208,7 +209,7 @@ fn reacted(app: String, our_user: Option<String>, added: bool, event: ReactionWi
         our_user,
         channel: event.item.channel?,
         ts: event.item.ts?,
-        user: event.user?,
+        user: event.user.filter(|id| (1..=MAX_ID_BYTES).contains(&id.len()))?,
         reaction: reaction.chars().take(MAX_REACTION_CHARS).collect(),
         added,
         at: event.event_ts,
@@ -277,9 +278,10 @@ fn change(message: &MessageWire, before: Option<&MessageWire>) -> Option<Happene
 fn author(message: &MessageWire) -> Author {
     let profile = message.bot_profile.as_ref();
     let named = |name: &Option<String>| name.clone().filter(|name| !name.trim().is_empty());
+    let id = |id: &Option<String>| id.clone().filter(|id| (1..=MAX_ID_BYTES).contains(&id.len()));
     Author {
-        user: message.user.clone(),
-        bot: message.bot_id.clone(),
+        user: id(&message.user),
+        bot: id(&message.bot_id),
         app: message.app_id.clone().or_else(|| profile?.app_id.clone()),
         name: named(&message.username).or_else(|| named(&profile?.name)),
     }
@@ -314,6 +316,9 @@ fn shortened(mut text: String) -> String {
 }
 
 fn mark(metadata: &MetadataWire) -> Option<Mark> {
-    let ours = metadata.event_type.as_deref() == Some(MARK);
-    ours.then(|| serde_json::from_value(metadata.event_payload.clone()?).ok()).flatten()
+    if metadata.event_type.as_deref() != Some(MARK) {
+        return None;
+    }
+    let mark: Mark = serde_json::from_value(metadata.event_payload.clone()?).ok()?;
+    (1..=MAX_ID_BYTES).contains(&mark.message_id.as_str().len()).then_some(mark)
 }

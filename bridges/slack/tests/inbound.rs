@@ -5,6 +5,7 @@ use std::time::Duration;
 use switchboard_core::{Blobs, HttpError, Revision, Surface};
 
 use super::*;
+use crate::slack::store::{Own, learn};
 
 #[test]
 fn slacks_own_signature_vector_verifies() {
@@ -433,4 +434,28 @@ fn the_longest_text_fits_an_event_and_no_refusal_quotes_it() {
     let secret = text.replace("\"ts\": \"1736207085.539649\"", "\"ts\": \"my secret\"");
     let error = house.admit(&signed("/slack/events", secret)).unwrap_err().to_string();
     assert!(error.contains("not an event of Slack's") && !error.contains("secret"), "{error}");
+}
+
+#[test]
+fn our_own_files_do_not_come_back() {
+    let house = House::new();
+    let auth = Own { user: Some("U0HUBBOT1".into()), ..Own::default() };
+    let learned = block_on(learn(&house.store, auth)).unwrap();
+    house.store.commit(&learned.into_iter().collect::<Vec<_>>()).unwrap();
+    // Slack shares what we uploaded in the name of our bot's user; an older envelope does not say who that is.
+    let text = String::from_utf8(fixture("message_file_share.json").to_vec()).unwrap();
+    let text = text.replace("\"U0HUBBOT1\"", "\"U0SOMEONE\"").replace("\"U0ANN0001\"", "\"U0HUBBOT1\"");
+    assert_eq!(house.knock(&signed("/slack/events", text)).unwrap().unwrap().1, Outcome::nothing());
+}
+
+#[test]
+fn two_decisions_about_one_message_agree() {
+    let house = House::knowing(&[("U0ANN0001", "Ann")]);
+    let before = house.store.snapshot();
+    let request = event_of("message");
+    let (id, one) = house.knock(&request).unwrap().unwrap();
+    let arrival = Arrival { listener: "slack.door", id: &id, now: NOW, what: What::Request(&request) };
+    let two = block_on(house.slack.decide(&arrival, &before)).unwrap();
+    assert_eq!(one, two);
+    house.store.commit(&two.writes).expect("whichever is first, the other changes nothing");
 }
