@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use switchboard_core::{Failure, MessageId, Ports, Timestamp};
 
 use super::deeds::{Deed, Done, Fetch, Fetched, Post, Upload};
+use super::said::SlackTs;
 use super::store::Own;
 use super::web_api::{Trouble, Twice, WebApi};
-use super::wire::{MARK, SlackTs};
+use super::wire::MARK;
 use super::{Slack, files, names};
 
 /// How much earlier than the first attempt a post is looked for: Slack's clock is not ours.
@@ -27,12 +28,14 @@ pub(super) async fn act(slack: &Slack, deed: Deed, ports: &Ports<'_>) -> Result<
             }
         }
         Deed::Delete { channel, ts, files } => {
-            files::delete(&api, &files).await?;
             let body = json!({ "channel": channel, "ts": ts.as_str() });
             match api.json::<Value>("chat.delete", &body, Twice::Harmless).await {
-                Err(trouble) if !trouble.is(&["message_not_found"]) => Err(trouble.failure("chat.delete")),
-                _ => Ok(Done::Changed),
+                Err(trouble) if !trouble.is(&["message_not_found"]) => {
+                    return Err(trouble.failure("chat.delete"));
+                }
+                _ => {}
             }
+            files::delete(&api, &files).await.map(|()| Done::Changed)
         }
         Deed::Upload(upload) => files::upload(slack, &upload, ports).await,
         Deed::Withdraw { files } => files::delete(&api, &files).await.map(|()| Done::Changed),

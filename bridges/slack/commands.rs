@@ -4,9 +4,9 @@ use serde_json::json;
 use switchboard_core::{Failure, Outcome, Reply, View};
 
 use super::Slack;
+use super::forms::Command;
 use super::store::{self, LastDelivery, Own};
 use super::text::{Limit, from_plain};
-use super::wire::Command;
 
 const HELP: &str = "\
 `/switchboard room` says which room this channel shows.

@@ -2,26 +2,30 @@
 
 use bytes::Bytes;
 use serde_json::json;
-use switchboard_core::event::MessageDeleted;
-use switchboard_core::message::MAX_HOPS;
-use switchboard_core::{Admission, Detail, Event, Failure, Outcome, Reply, RoomName, Timestamp, View};
+use switchboard_core::event::{MessageDeleted, ReactionChanged};
+use switchboard_core::message::{MAX_HOPS, display_name};
+use switchboard_core::{
+    Address, Admission, ArrivalId, Detail, Event, Failure, Outcome, Reply, RoomName, Sender, Surface,
+    Timestamp, View,
+};
 
 use super::deeds::Missing;
-use super::store::{self, Own, Place};
+use super::said::{Happened, Reacted, Said, message_id};
+use super::store::{self, Own, OwnPost, Place};
 use super::text::Names;
-use super::wire::{self, Happened, Heard, Said};
-use super::{Slack, commands, intake};
+use super::wire::{self, Heard};
+use super::{Slack, commands, forms, intake};
 
 /// Is it something to decide about? What a room would not show is answered at once and not recorded.
 pub(super) fn admit(slack: &Slack, request: &http::Request<Bytes>) -> Result<Admission, Failure> {
     match request.uri().path() {
         "/slack/events" => admit_event(slack, request.body()),
-        "/slack/commands" => Ok(match wire::read_command(request.body())? {
+        "/slack/commands" => Ok(match forms::read_command(request.body())? {
             Some(command) => Admission::Arrival(command.arrival_id()),
             None => Admission::Answer(Reply::empty()),
         }),
         "/slack/interactions" => {
-            wire::read_interaction(request.body())?;
+            forms::read_interaction(request.body())?;
             Ok(Admission::Answer(Reply::empty()))
         }
         path => Err(Failure::refuse(404, format!("no door {path}"))),
@@ -40,17 +44,28 @@ fn admit_event(slack: &Slack, body: &[u8]) -> Result<Admission, Failure> {
             );
             Ok(Admission::Answer(Reply::empty()))
         }
-        Heard::Said(said) => {
-            if slack.config.app_id.as_ref().is_some_and(|ours| *ours != said.app) {
-                return Err(Failure::refuse(403, "an event for another app than [slack] app_id"));
-            }
-            Ok(match slack.channels.contains_key(&said.channel) {
-                true => Admission::Arrival(said.arrival_id()),
-                false => Admission::Answer(Reply::empty()),
-            })
+        Heard::Said(said) => admit_if_ours(slack, &said.app, &said.channel, || said.arrival_id()),
+        Heard::Reacted(reacted) => {
+            admit_if_ours(slack, &reacted.app, &reacted.channel, || reacted.arrival_id())
         }
         Heard::Nothing => Ok(Admission::Answer(Reply::empty())),
     }
+}
+
+/// An event for our app, in a channel that shows a room, is an arrival.
+fn admit_if_ours(
+    slack: &Slack,
+    app: &str,
+    channel: &str,
+    id: impl FnOnce() -> ArrivalId,
+) -> Result<Admission, Failure> {
+    if slack.config.app_id.as_deref().is_some_and(|ours| ours != app) {
+        return Err(Failure::refuse(403, "an event for another app than [slack] app_id"));
+    }
+    Ok(match slack.channels.contains_key(channel) {
+        true => Admission::Arrival(id()),
+        false => Admission::Answer(Reply::empty()),
+    })
 }
 
 /// Decides about a request that was let in.
@@ -61,13 +76,14 @@ pub(super) async fn request(
     view: &dyn View,
 ) -> Result<Outcome, Failure> {
     if request.uri().path() == "/slack/commands" {
-        return match wire::read_command(request.body())? {
+        return match forms::read_command(request.body())? {
             Some(command) => commands::answer(slack, &command, view).await,
             None => Ok(Outcome::nothing()),
         };
     }
     match wire::read_envelope(request.body())? {
         Heard::Said(said) => heard(slack, said, now, view).await,
+        Heard::Reacted(reacted) => self::reacted(slack, &reacted, now, view).await,
         _ => Ok(Outcome::nothing()),
     }
 }
@@ -156,6 +172,30 @@ async fn deleted(said: &Said, room: &RoomName, now: Timestamp, view: &dyn View) 
         sender: intake::sender(said, &names),
     };
     let event = Event::new(said.event_id(), "slack", now, Detail::MessageDeleted(gone));
+    Ok(Outcome { events: vec![event], ..Outcome::default() })
+}
+
+/// Somebody reacted to a message; who it was is named if that is known, for a reaction waits for nothing.
+async fn reacted(slack: &Slack, it: &Reacted, now: Timestamp, view: &dyn View) -> Result<Outcome, Failure> {
+    let Some(room) = slack.channels.get(&it.channel) else { return Ok(Outcome::nothing()) };
+    let us = [it.our_user.as_deref(), slack.config.bot_user_id.as_deref()];
+    if us.contains(&Some(it.user.as_str())) {
+        return Ok(Outcome::nothing());
+    }
+    let ours: Option<OwnPost> = store::get(view, &store::own_post_key(&it.channel, &it.ts)).await?;
+    let message_id = match ours {
+        Some(post) => post.message_id,
+        None => message_id(&it.app, &it.channel, &it.ts),
+    };
+    let name = store::name(view, &it.user).await?;
+    let sender = Sender {
+        surface: Surface::Slack,
+        address: Address::new(it.user.as_str()),
+        name: display_name(name.as_deref().unwrap_or(&it.user), "somebody"),
+    };
+    let (reaction, added) = (it.reaction.clone(), it.added);
+    let changed = ReactionChanged { message_id, room: room.clone(), sender, reaction, added };
+    let event = Event::new(it.event_id(), "slack", now, Detail::ReactionChanged(changed));
     Ok(Outcome { events: vec![event], ..Outcome::default() })
 }
 

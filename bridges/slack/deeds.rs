@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use switchboard_core::{Attachment, MessageId, RoomName};
 
+use super::said::{Said, SlackTs};
 use super::store::Own;
 use super::text::Names;
-use super::wire::{Said, SlackTs};
 
 /// The payload of our `MessageReceived`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

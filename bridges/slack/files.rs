@@ -9,8 +9,8 @@ use switchboard_core::{Attachment, Blob, BlobId, Failure, HttpError, MessageId, 
 use url::Url;
 
 use super::deeds::{Done, Upload};
+use super::said::SlackFile;
 use super::web_api::{Trouble, Twice, WebApi};
-use super::wire::SlackFile;
 use super::{Slack, file_type};
 
 /// How often Slack may send us on to another of its hosts.
@@ -35,6 +35,11 @@ pub(super) async fn fetch(
             Err(trouble) => return Err(trouble.counted("files.info")),
         }
     }
+    // An earlier attempt may have fetched it before another file or name failed.
+    let id = BlobId::from_cause(&["slack", message.as_str(), &file.id]);
+    if let Some(blob) = ports.blobs.get(&id).await? {
+        return Ok(kept(&file, id, &blob));
+    }
     let url = match address(slack, &file) {
         Ok(url) => url,
         Err(note) => return Ok(noted(&file, &note)),
@@ -49,15 +54,18 @@ pub(super) async fn fetch(
         return Ok(noted(&file, "Slack did not give it to us: the app may lack the scope files:read"));
     }
     let blob = Blob { content_type: file_type::content_type(&bytes, declared), bytes };
-    let id = BlobId::from_cause(&["slack", message.as_str(), &file.id]);
     ports.blobs.put(&id, &blob).await?;
-    Ok(Attachment {
-        name: name(&file),
-        content_type: blob.content_type,
+    Ok(kept(&file, id, &blob))
+}
+
+fn kept(file: &SlackFile, id: BlobId, blob: &Blob) -> Attachment {
+    Attachment {
+        name: name(file),
+        content_type: blob.content_type.clone(),
         size: blob.bytes.len() as u64,
         blob: Some(id),
         note: None,
-    })
+    }
 }
 
 /// A file of which nothing is known but that it is there, and that it could not be had.
@@ -176,8 +184,8 @@ pub(super) async fn upload(slack: &Slack, upload: &Upload, ports: &Ports<'_>) ->
     let mut brought = Vec::new();
     for file in &upload.files {
         let Some(id) = &file.blob else { continue };
-        // Forgotten meanwhile: nothing to show.
-        let Some(blob) = ports.blobs.get(id).await? else { continue };
+        // Forgotten meanwhile, or empty, which Slack does not take: nothing to show.
+        let Some(blob) = ports.blobs.get(id).await?.filter(|blob| !blob.bytes.is_empty()) else { continue };
         let length = blob.bytes.len().to_string();
         let fields = [("filename", file.name.as_str()), ("length", length.as_str())];
         let method = "files.getUploadURLExternal";

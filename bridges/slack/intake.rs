@@ -12,9 +12,9 @@ use switchboard_core::{
 
 use super::decide::{self, Whose};
 use super::deeds::{Deed, Done, Errand, Fetch, Fetched, Missing};
+use super::said::{Happened, Said, message_id};
 use super::store::{self, Own, OwnPost, Place};
 use super::text::{Names, nameless, to_plain};
-use super::wire::{self, Happened, Said};
 use super::{Slack, files, relay};
 
 /// Most names that one message makes us look up; who is named beyond that is shown by id.
@@ -73,7 +73,7 @@ async fn parent(said: &Said, view: &dyn View) -> Result<Option<MessageId>, Failu
     let ours: Option<OwnPost> = store::get(view, &store::own_post_key(&said.channel, head)).await?;
     Ok(Some(match ours {
         Some(post) => post.message_id,
-        None => wire::message_id(&said.app, &said.channel, head),
+        None => message_id(&said.app, &said.channel, head),
     }))
 }
 
@@ -95,7 +95,7 @@ pub(super) async fn received(
         return Ok(Outcome::nothing());
     }
     let errand = serde::Deserialize::deserialize(&received.payload);
-    let errand = errand.map_err(|error| Failure::bug(format!("an errand that we cannot read: {error}")))?;
+    let errand = errand.map_err(|_| Failure::bug("an errand of ours that we cannot read"))?;
     let (channel, deed) = match errand {
         Errand::Upload(upload) => (upload.channel.clone(), Deed::Upload(upload)),
         Errand::Withdraw { channel, files } => (channel, Deed::Withdraw { files }),

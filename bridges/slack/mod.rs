@@ -3,12 +3,16 @@
 //!
 //! In: the Events API (`/slack/events`), the command `/switchboard` (`/slack/commands`) and buttons
 //! (`/slack/interactions`), all signed: <https://docs.slack.dev/authentication/verifying-requests-from-slack>.
+//! Events to subscribe to: `message.channels`, `message.groups`, `reaction_added`, `reaction_removed`, and
+//! `message_metadata_posted` for `switchboard_message`.
 //! Out: the Web API, <https://docs.slack.dev/reference/methods>. Scopes that the app needs: `channels:history`,
 //! `groups:history`, `channels:read`, `groups:read`, `users:read`, `files:read`, `files:write`, `chat:write`,
-//! `chat:write.customize`, `commands`, `metadata.message:read`.
+//! `chat:write.customize`, `commands`, `metadata.message:read`,
+//! `reactions:read`.
 //!
-//! Deliberately not here: Socket Mode (the host feeds its envelopes to the same door), reactions going out, and
-//! retracting what a Slack user wrote (a bot cannot delete a person's message).
+//! Deliberately not here: Socket Mode, reactions going out, and retracting what a Slack user wrote (a bot cannot
+//! delete a person's message). Slack's limit of about one post a second and channel is kept by obeying its
+//! `Retry-After`: the room's lane waits, and no other.
 //!
 //! ```text
 //!   /slack/events ─ admit ─ decide ──────────────────────────── MessagePosted / Edited / Deleted
@@ -45,9 +49,13 @@ mod names;
 mod web_api;
 
 mod deeds;
-mod file_type;
+mod said;
 mod store;
 mod text;
+
+mod file_type;
+mod forms;
+mod signature;
 mod wire;
 
 #[cfg(test)]
@@ -218,7 +226,7 @@ impl Bridge for Slack {
         request: &http::Request<Bytes>,
         now: Timestamp,
     ) -> Result<Admission, Failure> {
-        wire::verify(&self.signing_secrets, request, now)?;
+        signature::verify(&self.signing_secrets, request, now)?;
         decide::admit(self, request)
     }
 

@@ -10,9 +10,9 @@ use switchboard_core::{
 
 use super::Slack;
 use super::deeds::{Deed, Done, Errand, Post, Upload};
+use super::said::SlackTs;
 use super::store::{self, LastDelivery, Own, Place};
 use super::text::{Limit, from_plain};
-use super::wire::SlackTs;
 
 /// A post's text, in characters: Slack cuts off what is more.
 const POST_CHARS: Limit = Limit::Chars(40_000);

@@ -13,7 +13,7 @@
 use serde::{Deserialize, Serialize};
 use switchboard_core::{Attachment, Expect, Failure, Key, MessageId, Timestamp, View, Write};
 
-use super::wire::SlackTs;
+use super::said::SlackTs;
 
 const SORT: &str = "item";
 
@@ -78,8 +78,7 @@ pub(super) fn own_post_key(channel: &str, ts: &SlackTs) -> Key {
 }
 
 pub(super) fn name_key(id: &str) -> Key {
-    // An id from outside is never longer than a key may be.
-    Key::new(format!("name/{}", id.chars().take(64).collect::<String>()), SORT)
+    Key::new(format!("name/{id}"), SORT)
 }
 
 pub(super) fn own_key() -> Key {

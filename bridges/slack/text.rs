@@ -61,10 +61,15 @@ fn is_token(inside: &str) -> bool {
 pub(super) fn nameless(text: &str) -> BTreeSet<&str> {
     pieces(text)
         .filter_map(|piece| match piece {
-            Piece::Token(what, None) => what.strip_prefix(['@', '#']).filter(|id| !id.is_empty()),
+            Piece::Token(what, None) => what.strip_prefix(['@', '#']).filter(|id| is_id(id)),
             _ => None,
         })
         .collect()
+}
+
+/// Could Slack have given this id? Nothing else is worth a question.
+fn is_id(id: &str) -> bool {
+    (2..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
 /// Plain text of Slack's text, at most `max_chars` long; who is not in `names` is shown by id. Control
@@ -230,7 +235,8 @@ mod tests {
 
     #[test]
     fn who_is_named_by_id_alone_has_to_be_looked_up() {
-        let text = "<@U1> <@U2|bob> <#C1> <#C2|> <!subteam^S1> <https://x.y> &lt;@U9&gt; <@U1>";
+        let text =
+            "<@U1> <@U2|bob> <#C1> <#C2|> <!subteam^S1> <https://x.y> &lt;@U9&gt; <@U1> <@> <@no id> <#x/y>";
         assert_eq!(nameless(text).into_iter().collect::<Vec<_>>(), ["C1", "C2", "U1"]);
     }
 

@@ -15,6 +15,10 @@ use super::Slack;
 
 /// How long to wait when Slack limits us without saying how long.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(5);
+/// Waiting does not count as an attempt, so it is never so short that we only ask and ask, nor so long that a
+/// mistaken answer stops a room for good.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// How long to wait before a token that was refused is tried again: a person has to mend it.
 const MENDING_PAUSE: Duration = Duration::from_secs(60);
 
@@ -127,8 +131,8 @@ fn read<A: DeserializeOwned>(
         return Err(Trouble::Failed(unknown(seen, reason)));
     };
     if body.get("ok").and_then(Value::as_bool) == Some(true) {
-        return serde_json::from_value(body).map_err(|error| {
-            Trouble::Failed(unknown(twice, format!("{method}: an answer that we cannot read: {error}")))
+        return serde_json::from_value(body).map_err(|_| {
+            Trouble::Failed(unknown(twice, format!("{method}: Slack's answer lacks what it should say")))
         });
     }
     let word = |key: &str| body.get(key).and_then(Value::as_str).map(plain_word);
@@ -151,7 +155,7 @@ fn plain_word(word: &str) -> String {
 fn limited(method: &str, answer: &http::Response<Bytes>) -> Failure {
     let after =
         answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    let after = after.map_or(DEFAULT_PAUSE, Duration::from_secs);
+    let after = after.map_or(DEFAULT_PAUSE, Duration::from_secs).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
     Failure::retry_after(format!("{method}: Slack limits us for {} s", after.as_secs()), after)
 }
 

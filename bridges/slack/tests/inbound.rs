@@ -5,6 +5,7 @@ use std::time::Duration;
 use switchboard_core::{Blobs, HttpError, Revision, Surface};
 
 use super::*;
+use crate::slack::store::{Own, learn};
 
 #[test]
 fn slacks_own_signature_vector_verifies() {
@@ -392,4 +393,69 @@ fn deciding_is_cheap() {
     let each = begun.elapsed() / 1000;
     assert!(each < Duration::from_millis(1), "{each:?}");
     println!("{each:?}");
+}
+
+#[test]
+fn a_reaction_is_to_the_message_wherever_it_was_said() {
+    let house = House::knowing(&[("U0ANN0001", "Ann")]);
+    let outcome = house.hear("reaction_added");
+    let Detail::ReactionChanged(changed) = only_event(&outcome) else { panic!("{outcome:?}") };
+    let Detail::MessagePosted(said) = only_event(&house.hear("message")).clone() else { panic!() };
+    assert_eq!((&changed.message_id, changed.sender.name.as_str()), (&said.message.id, "Ann"));
+    assert_eq!((changed.reaction.as_str(), changed.added), ("+1", true));
+    // To a post of ours:
+    house.hear("message_own_echo_invented");
+    let text = String::from_utf8(fixture("reaction_added.json").to_vec()).unwrap();
+    let removed =
+        text.replace("reaction_added", "reaction_removed").replace("1736207085.539649", "1736207140.000100");
+    let outcome = house.knock(&signed("/slack/events", removed)).unwrap().unwrap().1;
+    let Detail::ReactionChanged(changed) = only_event(&outcome) else { panic!("{outcome:?}") };
+    assert_eq!((changed.message_id.as_str(), changed.added), ("msg_0123456789abcdef0123456789abcdef", false));
+    // Our own, and one to a file:
+    let own = text.replace("\"user\": \"U0ANN0001\"", "\"user\": \"U0HUBBOT1\"");
+    assert_eq!(house.knock(&signed("/slack/events", own)).unwrap().unwrap().1, Outcome::nothing());
+    let file = text.replace("\"ts\": \"1736207085.539649\"", "\"file\": \"F1\"");
+    assert_eq!(house.knock(&signed("/slack/events", file)).unwrap(), None);
+}
+
+#[test]
+fn the_longest_text_fits_an_event_and_no_refusal_quotes_it() {
+    let house = House::new();
+    let text = String::from_utf8(fixture("message.json").to_vec()).unwrap();
+    for (what, count) in [("\\u0001", 300_000), ("\\\"", 100_000), ("é", 150_000), ("&lt;", 60_000)] {
+        let long = text.replace("Fish &amp; chips at 7 &lt;sharp&gt;?", &format!("x{}", what.repeat(count)));
+        let outcome = house.knock(&signed("/slack/events", long)).unwrap().unwrap().1;
+        let received = &outcome.events[0];
+        received.encode().unwrap_or_else(|error| panic!("{what}: {error}"));
+        let effect = only_effect(&house.event("slack.intake", received)).clone();
+        let settled = house.settle(&effect, &Settlement::GaveUp(Failure::retry("")));
+        settled.events[0].encode().unwrap_or_else(|error| panic!("{what}: {error}"));
+    }
+    let secret = text.replace("\"ts\": \"1736207085.539649\"", "\"ts\": \"my secret\"");
+    let error = house.admit(&signed("/slack/events", secret)).unwrap_err().to_string();
+    assert!(error.contains("not an event of Slack's") && !error.contains("secret"), "{error}");
+}
+
+#[test]
+fn our_own_files_do_not_come_back() {
+    let house = House::new();
+    let auth = Own { user: Some("U0HUBBOT1".into()), ..Own::default() };
+    let learned = block_on(learn(&house.store, auth)).unwrap();
+    house.store.commit(&learned.into_iter().collect::<Vec<_>>()).unwrap();
+    // Slack shares what we uploaded in the name of our bot's user; an older envelope does not say who that is.
+    let text = String::from_utf8(fixture("message_file_share.json").to_vec()).unwrap();
+    let text = text.replace("\"U0HUBBOT1\"", "\"U0SOMEONE\"").replace("\"U0ANN0001\"", "\"U0HUBBOT1\"");
+    assert_eq!(house.knock(&signed("/slack/events", text)).unwrap().unwrap().1, Outcome::nothing());
+}
+
+#[test]
+fn two_decisions_about_one_message_agree() {
+    let house = House::knowing(&[("U0ANN0001", "Ann")]);
+    let before = house.store.snapshot();
+    let request = event_of("message");
+    let (id, one) = house.knock(&request).unwrap().unwrap();
+    let arrival = Arrival { listener: "slack.door", id: &id, now: NOW, what: What::Request(&request) };
+    let two = block_on(house.slack.decide(&arrival, &before)).unwrap();
+    assert_eq!(one, two);
+    house.store.commit(&two.writes).expect("whichever is first, the other changes nothing");
 }

@@ -244,12 +244,12 @@ fn files_follow_their_post_into_its_thread() {
 
     // A deletion takes them away too.
     let outcome = house.event("slack.out", &changed(2, Change::Deleted, &message));
-    let http = ScriptedHttp::new([ok(r#"{"ok":false,"error":"file_deleted"}"#), ok(r#"{"ok":true}"#)]);
+    let http = ScriptedHttp::new([ok(r#"{"ok":true}"#), ok(r#"{"ok":false,"error":"file_deleted"}"#)]);
     house.carry_out(only_effect(&outcome), &http);
     let lines: Vec<String> = http.sent().into_iter().map(|one| one.line).collect();
     assert_eq!(
         lines,
-        ["POST https://slack.test/api/files.delete", "POST https://slack.test/api/chat.delete"]
+        ["POST https://slack.test/api/chat.delete", "POST https://slack.test/api/files.delete"]
     );
 }
 
@@ -357,6 +357,8 @@ fn slacks_refusals_say_what_to_do_next() {
     let unanswered = || Err(HttpError::Unanswered("reset".into()));
     for (effect, answer, expected, words) in [
         (&post, limited("30"), "retry after 30s", "limits us"),
+        (&post, limited("0"), "retry after 1s", "limits us"),
+        (&post, limited("999999"), "retry after 3600s", "limits us"),
         (&post, ScriptedHttp::answer(429, &[], ""), "retry after 5s", "limits us"),
         (&post, refused("ratelimited"), "retry after 5s", "limits us"),
         (&post, refused("invalid_auth"), "retry after 60s", "set SLACK_BOT_TOKEN"),
