@@ -113,7 +113,8 @@ impl Desk<'_> {
 
     fn join(&mut self, room: &RoomName, name: &str) -> Result<(), Failure> {
         let was_in = self.stored.value.is_in(self.config, room, &self.number);
-        let name = display_name(&text::plain(name), "");
+        let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+        let name = display_name(&name, "");
         if !name.is_empty() {
             self.stored.value.name = Some(name);
         }

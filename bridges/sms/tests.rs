@@ -22,6 +22,7 @@ mod files;
 mod lengths;
 mod out;
 mod statuses;
+mod words;
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
