@@ -28,9 +28,11 @@ use switchboard_core::{
 use crate::settings::{ConfigError, Settings};
 
 mod decide;
+mod normalise;
 mod policy;
 mod store;
 mod wire;
+mod words;
 
 #[cfg(test)]
 mod tests;
