@@ -14,17 +14,17 @@
 //! not say who did). Nobody changes a message of another surface; an operator of the hub retracts it.
 
 use switchboard_core::event::{
-    Change, MessageDeleted, MessageJudged, Reaction, ReactionChanged, Reason, RoomChanged,
+    Change, MAX_EVENT_BYTES, MessageDeleted, MessageJudged, Reaction, ReactionChanged, Reason, RoomChanged,
 };
 use switchboard_core::{
-    Detail, Event, EventId, Expect, Failure, Message, Outcome, Reply, Revision, Sender, Surface, TimerChange,
-    Timestamp, View,
+    Detail, Event, EventId, Expect, Failure, Message, MessageId, Outcome, Reply, Revision, Sender, Surface,
+    TimerChange, Timestamp, View, Write,
 };
 
-use super::Moderation;
 use super::policy::{Decision, Verdict};
 use super::store::{self, MAX_REACTIONS, Record, Seen, Status};
 use super::wire::{Done, Order, Verb};
+use super::{Moderation, pace};
 
 /// For so long a reaction waits for its message, which a bus without order may deliver second.
 const REACTION_WAITS_S: u64 = 30;
@@ -76,35 +76,35 @@ impl Gate<'_> {
             Some(_) => return Ok(outcome),
         }
         if let Some(edit) = waiting_edit {
-            let verdict = match self.objection(message, edit) {
-                Some(reasons) => Verdict { decision: Decision::Block, reasons },
+            let (verdict, pace) = match self.objection(message, edit) {
+                Some(reasons) => (Verdict { decision: Decision::Block, reasons }, None),
                 None if edit.revision <= message.revision => {
                     return self.first(message, seen.expect, outcome).await;
                 }
-                None => self.judge(edit, &mut outcome).await?,
+                None => self.judge(edit).await?,
             };
             if verdict.decision == Decision::Allow {
                 let edited = Message { sender: message.sender.clone(), ..edit.clone() };
+                outcome.writes.extend(pace);
                 self.remember(&mut outcome, &Record::of(Status::Shown, &edited), &edited, seen.expect)?;
                 self.show(&mut outcome, Change::Posted, edited, Some(&edit.sender), None).await?;
                 return Ok(outcome);
             }
-            // The edit does not pass, but what was said first may. The pace was taken for it already.
-            let blocked = MessageJudged { message: edit.clone(), reasons: verdict.reasons };
-            self.say(&mut outcome, Detail::MessageBlocked(blocked), edit.revision);
-            outcome.writes.clear();
+            // The edit does not pass, but what was said first may; the pace is taken for that.
+            self.block(&mut outcome, edit, verdict.reasons);
         }
         self.first(message, seen.expect, outcome).await
     }
 
-    /// A message that is new to the gate.
+    /// A message that is new to the gate, or that was held and is another now.
     async fn first(
         &self,
         message: &Message,
         expect: Expect,
         mut outcome: Outcome,
     ) -> Result<Outcome, Failure> {
-        let verdict = self.judge(message, &mut outcome).await?;
+        let (verdict, pace) = self.judge(message).await?;
+        outcome.writes.extend(pace);
         match verdict.decision {
             Decision::Allow => {
                 self.remember(&mut outcome, &Record::of(Status::Shown, message), message, expect)?;
@@ -134,14 +134,13 @@ impl Gate<'_> {
         match (record.status, record.message.take()) {
             (Status::Parked, _) => self.park(&mut outcome, edit, expect)?,
             (Status::Shown, Some(shown)) => {
-                let verdict = match self.objection(&shown, edit) {
-                    // Somebody else's edit must not stand in the way of the sender's next one.
-                    Some(reasons) => {
-                        self.block(&mut outcome, edit, reasons);
-                        return Ok(outcome);
-                    }
-                    None => self.judge(edit, &mut outcome).await?,
-                };
+                if let Some(reasons) = self.objection(&shown, edit) {
+                    // Not remembered: it must not stand in the way of the sender's own next edit.
+                    self.block(&mut outcome, edit, reasons);
+                    return Ok(outcome);
+                }
+                let (verdict, pace) = self.judge(edit).await?;
+                outcome.writes.extend(pace);
                 record.revision = edit.revision;
                 if verdict.decision == Decision::Allow {
                     let edited = Message { sender: shown.sender, ..edit.clone() };
@@ -284,7 +283,7 @@ impl Gate<'_> {
 
     /// A parked edit's time is up.
     pub(super) async fn parked_too_long(&self, message_id: &str) -> Result<Outcome, Failure> {
-        let id = switchboard_core::MessageId::from_text(message_id);
+        let id = MessageId::from_text(message_id);
         let Seen { value, expect } = store::message(self.view, &id).await?;
         let mut outcome = Outcome::nothing();
         if let Some(Record { status: Status::Parked, message: Some(edit), .. }) = value {
@@ -305,9 +304,22 @@ impl Gate<'_> {
         }
     }
 
-    /// What the policy says; takes the sender's pace where one is set.
-    async fn judge(&self, message: &Message, _outcome: &mut Outcome) -> Result<Verdict, Failure> {
-        Ok(self.rules.policy.judge(message))
+    /// What the policy says; with the sender's pace to be written, where one is set.
+    async fn judge(&self, message: &Message) -> Result<(Verdict, Option<Write>), Failure> {
+        let policy = &self.rules.policy;
+        let (mut verdict, read) = policy.judge_reading(message);
+        if !fits_on_the_bus(message) {
+            let found = "too large for the bus with the room's number".to_owned();
+            verdict.add(Decision::Block, Reason { rule: "size".to_owned(), found });
+        }
+        // What is blocked anyway need not be counted.
+        if verdict.decision == Decision::Block || !policy.limits.any() || policy.trusts(&message.sender) {
+            return Ok((verdict, None));
+        }
+        let seen = store::pace(self.view, &message.sender).await?;
+        let (pace, paced) = policy.limits.take(seen.value, pace::text_number(&read), self.now);
+        let write = store::put_pace(&message.sender, &pace, seen.expect, self.now, policy.limits.memory())?;
+        Ok((verdict.and(paced), Some(write)))
     }
 
     fn park(&self, outcome: &mut Outcome, edit: &Message, expect: Expect) -> Result<(), Failure> {
@@ -334,8 +346,13 @@ impl Gate<'_> {
     }
 
     fn block(&self, outcome: &mut Outcome, message: &Message, reasons: Vec<Reason>) {
-        let blocked = MessageJudged { message: message.clone(), reasons };
-        self.say(outcome, Detail::MessageBlocked(blocked), message.revision);
+        let mut message = message.clone();
+        if !fits_on_the_bus(&message) {
+            message.text = "[too large to be passed on]".to_owned();
+        }
+        let revision = message.revision;
+        let blocked = MessageJudged { message, reasons };
+        self.say(outcome, Detail::MessageBlocked(blocked), revision);
     }
 
     fn say(&self, outcome: &mut Outcome, detail: Detail, revision: Revision) {
@@ -375,14 +392,20 @@ impl Gate<'_> {
         Ok(())
     }
 
-    fn put(
-        &self,
-        id: &switchboard_core::MessageId,
-        record: &Record,
-        expect: Expect,
-    ) -> Result<switchboard_core::Write, Failure> {
+    fn put(&self, id: &MessageId, record: &Record, expect: Expect) -> Result<Write, Failure> {
         store::put_message(id, record, expect, self.now.plus(self.rules.keep))
     }
+}
+
+/// Is there room in an event for this message and what the gate adds to it?
+fn fits_on_the_bus(message: &Message) -> bool {
+    /// Lane, number, change, who, reaction, reasons and the envelope.
+    const ADDED_BYTES: usize = 8 * 1024;
+    /// No character takes more in JSON (`\u0000`); so a small text needs no measuring.
+    const BYTES_PER_BYTE: usize = 6;
+    message.text.len() * BYTES_PER_BYTE <= MAX_EVENT_BYTES / 2
+        || switchboard_core::store::to_json(message)
+            .is_ok_and(|json| json.len() + ADDED_BYTES <= MAX_EVENT_BYTES)
 }
 
 fn timer_key(message: &Message) -> String {

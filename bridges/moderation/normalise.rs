@@ -202,7 +202,7 @@ fn foreign(letter: char) -> [char; 3] {
 }
 
 /// The small ASCII letter that this looks like, if it looks like one.
-fn looks_like(letter: char) -> char {
+pub(super) fn looks_like(letter: char) -> char {
     let mut buffer = [0; 4];
     let mut prototype = skeleton(letter.encode_utf8(&mut buffer)).filter(|c| !is_combining_mark(*c));
     match (prototype.next(), prototype.next()) {

@@ -28,6 +28,8 @@ const MAX_PLACES: usize = 256;
 const MAX_HIDDEN: u8 = 2;
 /// Fewest letters of an entry that is found with letters hidden: `a*s` may be a sum.
 const MIN_LETTERS_WHEN_HIDDEN: u8 = 4;
+/// Fewest letters of an entry that is found with a letter doubled: "god" is not "good".
+const MIN_LETTERS_WHEN_DOUBLED: u8 = 4;
 /// Stands in the trie for what parts two words of an entry.
 const GAP: char = ' ';
 const ROOT: u32 = 0;
@@ -90,16 +92,55 @@ struct Walk {
     digits: u8,
     /// Letters that a `*` hides.
     hidden: u8,
+    /// How often the last letter has come in a row, and how many of these the entry has not.
+    run: u8,
+    stretched: u8,
+    /// A letter came twice that the entry has once.
+    doubled: bool,
 }
 
 impl Walk {
+    fn start(first: usize) -> Self {
+        Self {
+            place: ROOT,
+            first,
+            true_letters: 0,
+            digits: 0,
+            hidden: 0,
+            run: 0,
+            stretched: 0,
+            doubled: false,
+        }
+    }
+
+    /// Has the last letter come twice, where the entry has it once?
+    fn is_double(&self) -> bool {
+        self.run == 2 && self.stretched == 1
+    }
+
+    /// The walk at another place: one letter on in the entry, `again` if it is the letter of the place before.
+    fn to(self, place: u32, again: bool) -> Self {
+        if again {
+            return Self { place, run: self.run.saturating_add(1), ..self };
+        }
+        Self { place, run: 1, stretched: 0, doubled: self.doubled || self.is_double(), ..self }
+    }
+
+    /// The walk where it is, with its letter once more.
+    fn stay(self) -> Self {
+        Self { run: self.run.saturating_add(1), stretched: self.stretched.saturating_add(1), ..self }
+    }
+
     /// Is it a word, and not a number or a row of stars?
     fn is_word(&self) -> bool {
         let letters = self.true_letters.saturating_add(self.digits);
         let enough = self.true_letters >= self.digits || (letters >= 5 && self.true_letters >= 2);
         let hidden_well =
             self.hidden <= MAX_HIDDEN && letters.saturating_add(self.hidden) >= MIN_LETTERS_WHEN_HIDDEN;
-        enough && (self.hidden == 0 || (hidden_well && letters >= self.hidden))
+        // Three in a row are stretched; two may be another word: "met" is not "meet".
+        let itself = !(self.doubled || self.is_double())
+            || letters.saturating_add(self.hidden) >= MIN_LETTERS_WHEN_DOUBLED;
+        enough && itself && (self.hidden == 0 || (hidden_well && letters >= self.hidden))
     }
 }
 
@@ -157,7 +198,7 @@ impl Words {
             }
             if glyph.begins {
                 steps += 1;
-                let start = Walk { place: ROOT, first: at, true_letters: 0, digits: 0, hidden: 0 };
+                let start = Walk::start(at);
                 self.step(start, glyph, reading, &mut next);
             }
             for walk in &next {
@@ -178,7 +219,7 @@ impl Words {
         if glyph.before != Before::Nothing
             && let Some(place) = self.child(walk.place, GAP)
         {
-            self.step(Walk { place, ..walk }, glyph, reading, next);
+            self.step(walk.to(place, false), glyph, reading, next);
         }
         if glyph.before == Before::Gap || (reading == Reading::Plain && glyph.before == Before::Joint) {
             return;
@@ -186,7 +227,7 @@ impl Words {
         self.step(walk, glyph, reading, next);
         let letter = self.places[walk.place as usize].letter;
         if reading == Reading::Suspicious && letter != GAP && glyph.reads(letter) {
-            keep(walk, next);
+            keep(walk.stay(), next);
         }
     }
 
@@ -195,19 +236,21 @@ impl Words {
             if reading == Reading::Suspicious && walk.place != ROOT && walk.hidden < MAX_HIDDEN {
                 for (letter, place) in &self.places[walk.place as usize].children {
                     if letter.is_alphabetic() {
-                        keep(Walk { place: *place, hidden: walk.hidden + 1, ..walk }, next);
+                        let hidden = walk.hidden + 1;
+                        keep(Walk { hidden, ..walk.to(*place, false) }, next);
                     }
                 }
             }
             return;
         }
+        let here = self.places[walk.place as usize].letter;
         let readings = if reading == Reading::Plain { &glyph.readings[..1] } else { &glyph.readings[..] };
         for (nth, letter) in readings.iter().enumerate() {
             if *letter == '\0' {
                 continue;
             }
             let Some(place) = self.child(walk.place, *letter) else { continue };
-            let mut walk = Walk { place, ..walk };
+            let mut walk = walk.to(place, here == *letter);
             if nth > 0 && glyph.kind == Kind::Digit {
                 walk.digits = walk.digits.saturating_add(1);
             } else {
@@ -244,7 +287,7 @@ impl Words {
 
 /// Keeps a walk, unless one is kept that has come to the same place in no better way.
 fn keep(walk: Walk, walks: &mut Vec<Walk>) {
-    let cost = |walk: &Walk| (walk.hidden, walk.digits);
+    let cost = |walk: &Walk| (walk.hidden, walk.digits, walk.doubled || walk.is_double());
     if let Some(kept) = walks.iter_mut().find(|kept| kept.place == walk.place) {
         if cost(&walk) < cost(kept) {
             *kept = walk;
@@ -268,7 +311,7 @@ mod tests {
 
     #[test]
     fn words_are_found_whole_and_through_disguises() {
-        let list = ["ass", "badword", "scam*", "kill yourself", "1488", "禁止", "хам"];
+        let list = ["ass", "badword", "scam*", "kill yourself", "1488", "禁止", "хам", "met"];
         for text in [
             "ass",
             "ASS!",
@@ -303,8 +346,10 @@ mod tests {
             "ki11 y0urself",
             "kill-yourself",
             "k i l l yourself",
+            "meeet",
             "14 88 no but 1488",
-            "这是禁止的", "禁 止",
+            "这是禁止的",
+            "禁 止",
             "Хам",
             "you!ass!fool",
             "b\u{200d}adword",
@@ -330,7 +375,6 @@ mod tests {
             "mass-ive",
             "as-is",
             "ham",
-           
             "bad wordy",
             "* * * *",
             "a*s",
