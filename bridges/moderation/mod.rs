@@ -40,6 +40,8 @@ mod words;
 #[cfg(test)]
 mod judgements;
 #[cfg(test)]
+mod property;
+#[cfg(test)]
 mod tests;
 
 use config::Written;
