@@ -6,7 +6,7 @@
 //!                    └── blocked ──> Blocked <──block── Held     Shown, Held ──delete──> Deleted
 //!
 //!   MessageEdited before it ──> Parked ──MessagePosted──> as above, with the edited text
-//!   MessageDeleted before it ─> Deleted ──MessagePosted──> nothing is shown
+//!   MessageDeleted before it ─> Parked ──MessagePosted──> Deleted: nothing is shown
 //! ```
 //!
 //! Who may change a message: its sender, known by surface and address. Slack is believed about Slack's own
@@ -14,17 +14,17 @@
 //! not say who did). Nobody changes a message of another surface; an operator of the hub retracts it.
 
 use switchboard_core::event::{
-    Change, MessageDeleted, MessageJudged, Reaction, ReactionChanged, Reason, RoomChanged,
+    Change, MAX_EVENT_BYTES, MessageDeleted, MessageJudged, Reaction, ReactionChanged, Reason, RoomChanged,
 };
 use switchboard_core::{
-    Detail, Event, EventId, Expect, Failure, Message, Outcome, Reply, Revision, Sender, Surface, TimerChange,
-    Timestamp, View,
+    Detail, Event, EventId, Expect, Failure, Message, MessageId, Outcome, Reply, Revision, Sender, Surface,
+    TimerChange, Timestamp, View, Write,
 };
 
-use super::Moderation;
 use super::policy::{Decision, Verdict};
-use super::store::{self, MAX_REACTIONS, Record, Seen, Status};
+use super::store::{self, MAX_REACTIONS, MAX_WITHDRAWALS, Record, Seen, Status};
 use super::wire::{Done, Order, Verb};
+use super::{Moderation, pace};
 
 /// For so long a reaction waits for its message, which a bus without order may deliver second.
 const REACTION_WAITS_S: u64 = 30;
@@ -65,55 +65,65 @@ impl Gate<'_> {
         let mut waiting_edit = None;
         match &seen.value {
             None => {}
-            Some(Record { status: Status::Parked, message: edit, .. }) => {
-                outcome.timers.push(TimerChange::Clear { key: timer_key(message) });
+            Some(Record { status: Status::Parked, message: edit, withdrawn_by, .. }) => {
+                if edit.is_some() {
+                    outcome.timers.push(TimerChange::Clear { key: timer_key(&message.id) });
+                }
+                if withdrawn_by.iter().any(|who| may_change(&message.sender, who)) {
+                    let gone = Record::gone(Status::Deleted, message.revision);
+                    self.remember(&mut outcome, &gone, message, seen.expect)?;
+                    return Ok(outcome);
+                }
                 waiting_edit = edit.as_ref();
             }
-            // Withdrawn early by somebody who could not: it is a message like any other.
-            Some(Record { status: Status::Deleted, withdrawn_by: Some(who), .. })
-                if !may_change(&message.sender, who) => {}
-            // Said twice, or withdrawn before it came.
+            // It was said before.
             Some(_) => return Ok(outcome),
         }
-        if let Some(edit) = waiting_edit {
-            let verdict = match self.objection(message, edit) {
-                Some(reasons) => Verdict { decision: Decision::Block, reasons },
-                None if edit.revision <= message.revision => {
-                    return self.first(message, seen.expect, outcome).await;
-                }
-                None => self.judge(edit, &mut outcome).await?,
-            };
+        let mut judged = message.revision;
+        if let Some(edit) = waiting_edit.filter(|edit| edit.revision > message.revision) {
+            if let Some(reasons) = self.objection(message, edit) {
+                self.block(&mut outcome, edit, reasons);
+                return self.first(message, judged, seen.expect, outcome).await;
+            }
+            let (verdict, pace) = self.judge(edit).await?;
             if verdict.decision == Decision::Allow {
                 let edited = Message { sender: message.sender.clone(), ..edit.clone() };
+                outcome.writes.extend(pace);
                 self.remember(&mut outcome, &Record::of(Status::Shown, &edited), &edited, seen.expect)?;
                 self.show(&mut outcome, Change::Posted, edited, Some(&edit.sender), None).await?;
                 return Ok(outcome);
             }
-            // The edit does not pass, but what was said first may. The pace was taken for it already.
-            let blocked = MessageJudged { message: edit.clone(), reasons: verdict.reasons };
-            self.say(&mut outcome, Detail::MessageBlocked(blocked), edit.revision);
-            outcome.writes.clear();
+            // The edit does not pass, but what was said first may; the pace is taken for that.
+            self.block(&mut outcome, edit, verdict.reasons);
+            judged = edit.revision;
         }
-        self.first(message, seen.expect, outcome).await
+        self.first(message, judged, seen.expect, outcome).await
     }
 
-    /// A message that is new to the gate.
+    /// A message that is new to the gate, or that was held and is another now. Revisions up to `judged` have
+    /// been seen.
     async fn first(
         &self,
         message: &Message,
+        judged: Revision,
         expect: Expect,
         mut outcome: Outcome,
     ) -> Result<Outcome, Failure> {
-        let verdict = self.judge(message, &mut outcome).await?;
+        let (verdict, pace) = self.judge(message).await?;
+        outcome.writes.extend(pace);
+        let record = |status| Record { revision: judged, ..Record::of(status, message) };
         match verdict.decision {
             Decision::Allow => {
-                self.remember(&mut outcome, &Record::of(Status::Shown, message), message, expect)?;
+                self.remember(&mut outcome, &record(Status::Shown), message, expect)?;
                 self.show(&mut outcome, Change::Posted, message.clone(), None, None).await?;
             }
-            Decision::Hold => self.hold(&mut outcome, message, verdict.reasons, expect)?,
+            Decision::Hold => {
+                self.remember(&mut outcome, &record(Status::Held), message, expect)?;
+                let held = MessageJudged { message: message.clone(), reasons: verdict.reasons };
+                self.say(&mut outcome, Detail::MessageHeld(held), message.revision);
+            }
             Decision::Block => {
-                let record = Record::gone(Status::Blocked, message.revision);
-                self.remember(&mut outcome, &record, message, expect)?;
+                self.remember(&mut outcome, &Record::gone(Status::Blocked, judged), message, expect)?;
                 self.block(&mut outcome, message, verdict.reasons);
             }
         }
@@ -125,23 +135,27 @@ impl Gate<'_> {
         let Seen { value, expect } = store::message(self.view, &edit.id).await?;
         let mut outcome = Outcome::nothing();
         let Some(mut record) = value else {
-            self.park(&mut outcome, edit, expect)?;
+            self.park(&mut outcome, edit, Vec::new(), expect)?;
             return Ok(outcome);
         };
         if record.revision >= edit.revision {
             return Ok(outcome);
         }
         match (record.status, record.message.take()) {
-            (Status::Parked, _) => self.park(&mut outcome, edit, expect)?,
+            (Status::Parked, _) if record.withdrawn_by.iter().any(|who| may_change(&edit.sender, who)) => {}
+            // Who of the two is the sender is not known yet; the first is kept.
+            (Status::Parked, Some(other)) if !may_change(&other.sender, &edit.sender) => {
+                self.block(&mut outcome, edit, because("not_sender", "an edit after somebody else's"));
+            }
+            (Status::Parked, _) => self.park(&mut outcome, edit, record.withdrawn_by, expect)?,
             (Status::Shown, Some(shown)) => {
-                let verdict = match self.objection(&shown, edit) {
-                    // Somebody else's edit must not stand in the way of the sender's next one.
-                    Some(reasons) => {
-                        self.block(&mut outcome, edit, reasons);
-                        return Ok(outcome);
-                    }
-                    None => self.judge(edit, &mut outcome).await?,
-                };
+                if let Some(reasons) = self.objection(&shown, edit) {
+                    // Not remembered: it must not stand in the way of the sender's own next edit.
+                    self.block(&mut outcome, edit, reasons);
+                    return Ok(outcome);
+                }
+                let (verdict, pace) = self.judge(edit).await?;
+                outcome.writes.extend(pace);
                 record.revision = edit.revision;
                 if verdict.decision == Decision::Allow {
                     let edited = Message { sender: shown.sender, ..edit.clone() };
@@ -160,7 +174,7 @@ impl Gate<'_> {
                     return Ok(outcome);
                 }
                 let edited = Message { sender: held.sender, ..edit.clone() };
-                return self.first(&edited, expect, outcome).await;
+                return self.first(&edited, edit.revision, expect, outcome).await;
             }
             (Status::Deleted, _) => {}
             (Status::Blocked | Status::Shown | Status::Held, _) => {
@@ -180,29 +194,32 @@ impl Gate<'_> {
     pub(super) async fn deleted(&self, deleted: &MessageDeleted) -> Result<Outcome, Failure> {
         let Seen { value, expect } = store::message(self.view, &deleted.message_id).await?;
         let mut outcome = Outcome::nothing();
-        let Some(record) = value else {
-            let mut tombstone = Record::gone(Status::Deleted, Revision::FIRST);
-            tombstone.withdrawn_by = Some(deleted.sender.clone());
-            outcome.writes.push(self.put(&deleted.message_id, &tombstone, expect)?);
-            return Ok(outcome);
-        };
-        let mut tombstone = Record::gone(Status::Deleted, record.revision);
-        match (record.status, record.message) {
-            (Status::Shown | Status::Held | Status::Parked, Some(message))
-                if !may_change(&message.sender, &deleted.sender) =>
-            {
+        // Nothing that is less than any revision: it has not come.
+        let mut record = value.unwrap_or_else(|| Record::gone(Status::Parked, Revision(0)));
+        let tombstone = Record::gone(Status::Deleted, record.revision);
+        let who = &deleted.sender;
+        match (record.status, record.message.take()) {
+            (Status::Parked, edit) => {
+                let known = record.withdrawn_by.len() >= MAX_WITHDRAWALS || record.withdrawn_by.contains(who);
+                if known {
+                    return Ok(outcome);
+                }
+                record.withdrawn_by.push(who.clone());
+                if edit.as_ref().is_some_and(|edit| may_change(&edit.sender, who)) {
+                    outcome.timers.push(TimerChange::Clear { key: timer_key(&deleted.message_id) });
+                } else {
+                    record.message = edit;
+                }
+                outcome.writes.push(self.put(&deleted.message_id, &record, expect)?);
+            }
+            (Status::Shown | Status::Held, Some(message)) if !may_change(&message.sender, who) => {
                 self.block(&mut outcome, &message, because("not_sender", "a deletion by somebody else"));
             }
             (Status::Shown, Some(message)) => {
                 self.remember(&mut outcome, &tombstone, &message, expect)?;
-                self.show(&mut outcome, Change::Deleted, message, Some(&deleted.sender), None).await?;
+                self.show(&mut outcome, Change::Deleted, message, Some(who), None).await?;
             }
             (Status::Held, Some(message)) => self.remember(&mut outcome, &tombstone, &message, expect)?,
-            (Status::Parked, Some(edit)) => {
-                tombstone.withdrawn_by = Some(deleted.sender.clone());
-                self.remember(&mut outcome, &tombstone, &edit, expect)?;
-                outcome.timers.push(TimerChange::Clear { key: timer_key(&edit) });
-            }
             // It is not shown, and will not be.
             (_, _) => {}
         }
@@ -258,7 +275,8 @@ impl Gate<'_> {
                 Some(self.show(&mut outcome, Change::Retracted, message, None, None).await?)
             }
             (Verb::Release, Status::Held, Some(message)) => {
-                self.remember(&mut outcome, &Record::of(Status::Shown, &message), &message, expect)?;
+                let shown = Record { revision: record.revision, ..Record::of(Status::Shown, &message) };
+                self.remember(&mut outcome, &shown, &message, expect)?;
                 Some(self.show(&mut outcome, Change::Posted, message, None, None).await?)
             }
             (Verb::Block, Status::Held, Some(message)) => {
@@ -282,14 +300,15 @@ impl Gate<'_> {
         Ok(outcome)
     }
 
-    /// A parked edit's time is up.
+    /// A parked edit's time is up, and its message has not come. That is said, so that nothing is lost in
+    /// silence; the edit stays where it is, because a message that comes after all must not show older words.
     pub(super) async fn parked_too_long(&self, message_id: &str) -> Result<Outcome, Failure> {
-        let id = switchboard_core::MessageId::from_text(message_id);
+        let id = MessageId::from_text(message_id);
         let Seen { value, expect } = store::message(self.view, &id).await?;
         let mut outcome = Outcome::nothing();
         if let Some(Record { status: Status::Parked, message: Some(edit), .. }) = value {
-            outcome.writes.push(store::forget_message(&id, expect));
-            self.block(&mut outcome, &edit, because("no_message", "an edit whose message never came"));
+            outcome.writes.push(store::check_message(&id, expect));
+            self.block(&mut outcome, &edit, because("no_message", "an edit whose message has not come"));
         }
         Ok(outcome)
     }
@@ -305,37 +324,49 @@ impl Gate<'_> {
         }
     }
 
-    /// What the policy says; takes the sender's pace where one is set.
-    async fn judge(&self, message: &Message, _outcome: &mut Outcome) -> Result<Verdict, Failure> {
-        Ok(self.rules.policy.judge(message))
+    /// What the policy says; with the sender's pace to be written, where one is set.
+    async fn judge(&self, message: &Message) -> Result<(Verdict, Option<Write>), Failure> {
+        let policy = &self.rules.policy;
+        let (mut verdict, read) = policy.judge_reading(message);
+        if !fits_on_the_bus(message) {
+            let found = "too large for the bus with the room's number".to_owned();
+            verdict.add(Decision::Block, Reason { rule: "size".to_owned(), found });
+        }
+        // What is blocked anyway need not be counted.
+        if verdict.decision == Decision::Block || !policy.limits.any() || policy.trusts(&message.sender) {
+            return Ok((verdict, None));
+        }
+        let seen = store::pace(self.view, &message.sender).await?;
+        let (pace, paced) = policy.limits.take(seen.value, pace::text_number(&read), self.now);
+        let write = store::put_pace(&message.sender, &pace, seen.expect, self.now, policy.limits.memory())?;
+        Ok((verdict.and(paced), Some(write)))
     }
 
-    fn park(&self, outcome: &mut Outcome, edit: &Message, expect: Expect) -> Result<(), Failure> {
-        self.remember(outcome, &Record::of(Status::Parked, edit), edit, expect)?;
+    fn park(
+        &self,
+        outcome: &mut Outcome,
+        edit: &Message,
+        withdrawn_by: Vec<Sender>,
+        expect: Expect,
+    ) -> Result<(), Failure> {
+        let parked = Record { withdrawn_by, ..Record::of(Status::Parked, edit) };
+        self.remember(outcome, &parked, edit, expect)?;
         outcome.timers.push(TimerChange::Set {
-            key: timer_key(edit),
+            key: timer_key(&edit.id),
             due: self.now.plus(self.rules.park),
             body: edit.id.as_str().to_owned(),
         });
         Ok(())
     }
 
-    fn hold(
-        &self,
-        outcome: &mut Outcome,
-        message: &Message,
-        reasons: Vec<Reason>,
-        expect: Expect,
-    ) -> Result<(), Failure> {
-        self.remember(outcome, &Record::of(Status::Held, message), message, expect)?;
-        let held = MessageJudged { message: message.clone(), reasons };
-        self.say(outcome, Detail::MessageHeld(held), message.revision);
-        Ok(())
-    }
-
     fn block(&self, outcome: &mut Outcome, message: &Message, reasons: Vec<Reason>) {
-        let blocked = MessageJudged { message: message.clone(), reasons };
-        self.say(outcome, Detail::MessageBlocked(blocked), message.revision);
+        let mut message = message.clone();
+        if !fits_on_the_bus(&message) {
+            message.text = "[too large to be passed on]".to_owned();
+        }
+        let revision = message.revision;
+        let blocked = MessageJudged { message, reasons };
+        self.say(outcome, Detail::MessageBlocked(blocked), revision);
     }
 
     fn say(&self, outcome: &mut Outcome, detail: Detail, revision: Revision) {
@@ -375,16 +406,22 @@ impl Gate<'_> {
         Ok(())
     }
 
-    fn put(
-        &self,
-        id: &switchboard_core::MessageId,
-        record: &Record,
-        expect: Expect,
-    ) -> Result<switchboard_core::Write, Failure> {
+    fn put(&self, id: &MessageId, record: &Record, expect: Expect) -> Result<Write, Failure> {
         store::put_message(id, record, expect, self.now.plus(self.rules.keep))
     }
 }
 
-fn timer_key(message: &Message) -> String {
-    format!("parked/{}", message.id)
+/// Is there room in an event for this message and what the gate adds to it?
+fn fits_on_the_bus(message: &Message) -> bool {
+    /// Lane, number, change, who, reaction, reasons and the envelope.
+    const ADDED_BYTES: usize = 8 * 1024;
+    /// No character takes more in JSON (`\u0000`); so a small text needs no measuring.
+    const BYTES_PER_BYTE: usize = 6;
+    message.text.len() * BYTES_PER_BYTE <= MAX_EVENT_BYTES / 2
+        || switchboard_core::store::to_json(message)
+            .is_ok_and(|json| json.len() + ADDED_BYTES <= MAX_EVENT_BYTES)
+}
+
+fn timer_key(message: &MessageId) -> String {
+    format!("parked/{message}")
 }

@@ -13,7 +13,7 @@
 //! - `POST /api/messages/{message}/block`: what is held is not shown, for good.
 //!
 //! There is no `act.rs`, because the gate asks nobody. Reading order: `decide` (the life of a message), `store`
-//! (what is remembered of it), `policy` (the operator's rules), and what these are made of: `normalise` (a text
+//! (what is remembered of it), `config` and `policy` (the operator's rules), and what these are made of: `normalise` (a text
 //! as a reader sees it), `words`, `links`, `pace`.
 
 use std::time::Duration;
@@ -27,13 +27,24 @@ use switchboard_core::{
 
 use crate::settings::{ConfigError, Settings};
 
+mod config;
 mod decide;
+mod links;
+mod normalise;
+mod pace;
 mod policy;
 mod store;
 mod wire;
+mod words;
 
 #[cfg(test)]
+mod judgements;
+#[cfg(test)]
+mod property;
+#[cfg(test)]
 mod tests;
+
+use config::Written;
 
 pub use policy::{Decision, Policy, Verdict};
 
@@ -57,6 +68,11 @@ static DECLARATION: Declaration = Declaration {
     listeners: &["moderation.gate"],
 };
 
+/// As long as a hub is expected to archive what was said.
+const KEEP_DAYS: u32 = 90;
+/// Longer than a bridge takes to fetch a picture and less than anybody waits for an edit.
+const PARK: Duration = Duration::from_secs(600);
+
 /// The gate.
 #[derive(Debug)]
 pub struct Moderation {
@@ -70,11 +86,37 @@ impl Moderation {
     ///
     /// # Errors
     /// What is wrong in it, where, and the mend.
-    pub fn new(_settings: &Settings) -> Result<Self, ConfigError> {
+    pub fn new(settings: &Settings) -> Result<Self, ConfigError> {
+        let written: Written = settings.section("moderation")?;
+        let policy = match &written.policy {
+            None => {
+                policy::check(&settings.document, &written, Some(&settings.rooms))?;
+                Policy::compile(&written)
+            }
+            Some(path) if written.has_rules() => {
+                return Err(settings
+                    .document
+                    .fault("[moderation] names a policy file and has rules of its own", Some(path.span()))
+                    .mend("keep the rules in one of them"));
+            }
+            Some(path) => {
+                let text = std::fs::read_to_string(path.get_ref()).map_err(|error| {
+                    settings
+                        .document
+                        .fault(
+                            format!("the policy file {} cannot be read: {error}", path.get_ref()),
+                            Some(path.span()),
+                        )
+                        .mend("name a file that is there, by its path from where the hub is started")
+                })?;
+                Policy::read(path.get_ref(), &text, Some(&settings.rooms))?
+            }
+        };
+        let seconds = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
         Ok(Self {
-            policy: Policy::default(),
-            keep: Duration::from_secs(90 * 86_400),
-            park: Duration::from_secs(600),
+            policy,
+            keep: seconds(written.keep_days.map_or(KEEP_DAYS, |days| days.0)),
+            park: written.park_s.map_or(PARK, config::Within::seconds),
         })
     }
 }

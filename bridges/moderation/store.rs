@@ -7,7 +7,7 @@
 //! sender/<hash>        pace     how fast the sender has been going            when it would say nothing more
 //! ```
 //!
-//! A parked edit and an early deletion live in the record of the message that they wait for, so that a post
+//! A parked edit and early deletions live in the record of the message that they wait for, so that a post
 //! costs one reading however much came before it. Every write demands the version that was read: of two
 //! decisions on the same items one is made again.
 
@@ -22,6 +22,9 @@ use switchboard_core::{
 
 /// Most reactions that are kept of one message; more are not shown. Bounds the record.
 pub(super) const MAX_REACTIONS: usize = 200;
+
+/// Most people who can withdraw a message before it comes; one would do, but for strangers that claim to.
+pub(super) const MAX_WITHDRAWALS: usize = 8;
 
 /// An item as it was read, with the demand that it has not changed since.
 #[derive(Debug, Clone)]
@@ -49,7 +52,7 @@ pub(super) enum Status {
     Blocked,
     /// Its sender withdrew it. For good: a tombstone.
     Deleted,
-    /// It has not come yet, but an edit of it has.
+    /// It has not come yet, but an edit or a deletion of it has.
     Parked,
 }
 
@@ -62,9 +65,10 @@ pub(super) struct Record {
     /// What is shown, held or parked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) message: Option<Message>,
-    /// Who withdrew it before it came: it is to be checked, when it comes, whether they could.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) withdrawn_by: Option<Sender>,
+    /// Who withdrew it before it came: when it comes, it is seen whether they could. At most
+    /// [`MAX_WITHDRAWALS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) withdrawn_by: Vec<Sender>,
     /// The reactions that are shown: name and a hash of who.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) reactions: Vec<String>,
@@ -77,14 +81,14 @@ impl Record {
             status,
             revision: message.revision,
             message: Some(message.clone()),
-            withdrawn_by: None,
+            withdrawn_by: Vec::new(),
             reactions: Vec::new(),
         }
     }
 
     /// A message of which nothing is kept but that it is not shown.
     pub(super) fn gone(status: Status, revision: Revision) -> Self {
-        Self { status, revision, message: None, withdrawn_by: None, reactions: Vec::new() }
+        Self { status, revision, message: None, withdrawn_by: Vec::new(), reactions: Vec::new() }
     }
 }
 
@@ -111,9 +115,9 @@ pub(super) fn put_message(
     Ok(Write::put(message_key(id), record, expect)?.expiring(forgotten_at))
 }
 
-/// Forgets a message.
-pub(super) fn forget_message(id: &MessageId, expect: Expect) -> Write {
-    Write::Delete { key: message_key(id), expect }
+/// Demands that a message is still what was read of it.
+pub(super) fn check_message(id: &MessageId, expect: Expect) -> Write {
+    Write::Check { key: message_key(id), expect }
 }
 
 /// The room's next number, and the write that takes it.

@@ -246,7 +246,9 @@ fn what_comes_before_its_message_waits_for_it() {
     let timer = TimerFired { key: "parked/m6".into(), due: house.now, body: "m6".into() };
     let outcome = house.decide(&What::Timer(&timer)).unwrap();
     assert_eq!(told(&outcome), ["blocked m6/2 no_message"]);
-    assert_eq!(told(&house.decide(&What::Timer(&timer)).unwrap()), [""; 0], "twice");
+    let late = post(message("m6", 1, "Ann", "nevr came"));
+    assert_eq!(told(&house.hear(late).unwrap()), ["4 posted m6/2 never came", "clear parked/m6"]);
+    assert_eq!(told(&house.decide(&What::Timer(&timer)).unwrap()), [""; 0], "it has come");
 }
 
 #[test]
