@@ -27,7 +27,7 @@ impl<'a> Event<'a> {
         let tree = Tree::read(bytes).map_err(|fault| EventError {
             path: fault.path,
             offset: fault.offset,
-            problem: format!("the event is not JSON: {}", fault.problem),
+            problem: format!("the event cannot be read: {}", fault.problem),
         })?;
         if *tree.value(Tree::ROOT) != Value::Object {
             let offset = tree.node(Tree::ROOT).offset as usize;

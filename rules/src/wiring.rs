@@ -124,6 +124,7 @@ impl Wiring {
         if files.is_empty() {
             return Err(WiringError { file: dir.into(), problem: Problem::Empty });
         }
+        // So that of several faults the same one is told each time.
         files.sort();
         Self::from_files(files)
     }
@@ -136,6 +137,7 @@ impl Wiring {
                 Err(problem) => return Err(WiringError { file, problem }),
             }
         }
+        files_and_rules.sort_by(|(_, one), (_, other)| one.listener.cmp(&other.listener));
         let compiled =
             Rules::compile(files_and_rules.iter().map(|(_, rule)| (&*rule.listener, rule.pattern.get())));
         let compiled = compiled.map_err(|error| WiringError {

@@ -49,7 +49,7 @@ fn a_refusal_says_where_what_and_the_mend() {
     refused(r#"^[]"#, r#"at the top: a pattern is an object (byte 0): write {"field": [values]}"#);
     refused(
         r#"{"é": {"b": [1 ^2]}}"#,
-        "é.b: the pattern is not JSON: expected a comma or ], found '2' (byte 16): write one JSON object",
+        "é.b: the pattern cannot be read: expected a comma or ], found '2' (byte 16): write one JSON object",
     );
 }
 
@@ -112,7 +112,7 @@ fn an_explanation_tells_elements_and_alternatives_apart() {
     explained(
         r#"{"a": [1]}"#,
         r#"{"a": 01}"#,
-        "not a valid event: a: the event is not JSON: is a number that starts with 0 (byte 6)",
+        "not a valid event: a: the event cannot be read: a number starts with 0 (byte 6)",
     );
 }
 
@@ -148,7 +148,10 @@ fn rules_are_counted_in_the_order_of_their_file() {
     assert_eq!(counts.events, 3);
 
     let error = cases::count(&rules, "{}\n\n{\"a\": }".as_bytes()).expect_err("the last is no event");
-    assert_eq!(error.to_string(), "line 3: a: the event is not JSON: expected a value, found '}' (byte 6)");
+    assert_eq!(
+        error.to_string(),
+        "line 3: a: the event cannot be read: expected a value, found '}' (byte 6)"
+    );
     assert!(
         cases::read_rules(r#"{"x": {"a": [1]}, "x": {"a": [2]}}"#)
             .is_err_and(|e| e.to_string().contains("\"x\""))
