@@ -82,7 +82,7 @@ pub(crate) fn compile(text: &str) -> Result<Compiled, PatternError> {
     let tree = Tree::read(text.as_bytes()).map_err(|fault| PatternError {
         path: fault.path,
         offset: fault.offset,
-        problem: format!("the pattern is not JSON: {}", fault.problem),
+        problem: format!("the pattern cannot be read: {}", fault.problem),
         mend: "write one JSON object".into(),
     })?;
     match Compiler::new(&tree, true).run() {

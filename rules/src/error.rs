@@ -35,7 +35,8 @@ impl PatternError {
     }
 }
 
-/// An event that is not one: not JSON, not an object, or beyond a stated limit.
+/// An event that is not one: not JSON, not an object, beyond a stated limit, or with keys around arrays repeated so
+/// often that nobody could say in time whether it matches.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {problem} (byte {offset})", at(.path))]
 pub struct EventError {

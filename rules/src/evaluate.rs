@@ -27,7 +27,7 @@ impl<'a> Event<'a> {
         let tree = Tree::read(bytes).map_err(|fault| EventError {
             path: fault.path,
             offset: fault.offset,
-            problem: format!("the event is not JSON: {}", fault.problem),
+            problem: format!("the event cannot be read: {}", fault.problem),
         })?;
         if *tree.value(Tree::ROOT) != Value::Object {
             let offset = tree.node(Tree::ROOT).offset as usize;
@@ -154,10 +154,15 @@ impl Field {
 
 /// Whether one of the pattern's alternatives holds.
 pub(crate) fn matches(pattern: &Compiled, event: &Event<'_>) -> Result<bool, EventError> {
+    if let [only] = &pattern.alternatives[..] {
+        return alternative_holds(pattern, only, event);
+    }
     // Alternatives share most of their fields, and each field is looked at once.
     let mut sights: Vec<Option<Sight>> = vec![None; pattern.fields.len()];
     for alternative in &pattern.alternatives {
-        if holds(pattern, alternative, event, &mut sights)? {
+        let sight =
+            |index: usize| *sights[index].get_or_insert_with(|| Sight::of(&pattern.fields[index], event));
+        if holds(pattern, alternative, event, sight)? {
             return Ok(true);
         }
     }
@@ -170,29 +175,27 @@ pub(crate) fn alternative_holds(
     alternative: &[u32],
     event: &Event<'_>,
 ) -> Result<bool, EventError> {
-    holds(pattern, alternative, event, &mut vec![None; pattern.fields.len()])
+    holds(pattern, alternative, event, |index| Sight::of(&pattern.fields[index], event))
 }
 
 fn holds(
     pattern: &Compiled,
     alternative: &[u32],
     event: &Event<'_>,
-    sights: &mut [Option<Sight>],
+    mut sight: impl FnMut(usize) -> Sight,
 ) -> Result<bool, EventError> {
-    let mut fields_in_elements = false;
+    let mut some_in_element = false;
     for &index in alternative {
-        let field = &pattern.fields[index as usize];
-        let sight = *sights[index as usize].get_or_insert_with(|| Sight::of(field, event));
-        if sight.is_hopeless(field) {
+        let sight = sight(index as usize);
+        if sight.is_hopeless(&pattern.fields[index as usize]) {
             return Ok(false);
         }
-        fields_in_elements |= sight.in_element;
+        some_in_element |= sight.in_element;
     }
-    if !fields_in_elements {
+    if !some_in_element {
         return Ok(true);
     }
-    let in_element = |index: &&u32| sights[**index as usize].is_some_and(|sight| sight.in_element);
-    let fields: Vec<&Field> =
-        alternative.iter().filter(in_element).map(|index| &pattern.fields[*index as usize]).collect();
-    elements::agree(&fields, event)
+    let bound = alternative.iter().filter(|index| sight(**index as usize).in_element);
+    let bound: Vec<&Field> = bound.map(|index| &pattern.fields[*index as usize]).collect();
+    elements::agree(&bound, event)
 }

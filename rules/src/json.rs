@@ -26,8 +26,8 @@ pub(crate) const MAX_DEPTH: usize = 1_000;
 /// Characters of one number; also Jackson's limit.
 pub(crate) const MAX_NUMBER_LENGTH: usize = 1_000;
 
-/// Bytes of one text, so that an index fits 32 bits with room to spare. Events are at most 200 KiB in this house.
-pub(crate) const MAX_BYTES: usize = 1 << 30;
+/// Bytes of one text. Events are at most 200 KiB in this house, and a list of nodes may take forty times its text.
+pub(crate) const MAX_BYTES: usize = 64 << 20;
 
 /// A path in an error message is cut in the middle beyond this.
 const MAX_PATH_CHARS: usize = 160;

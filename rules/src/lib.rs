@@ -1,3 +1,5 @@
+//! Patterns and the wiring. What follows is the crate's README, whose example is a test.
+//!
 #![doc = include_str!("../README.md")]
 
 mod pattern;

@@ -29,7 +29,11 @@ impl Rules {
                 Err(source) => Err(RuleError { name, source }),
             }
         });
-        Ok(Rules { rules: compiled.collect::<Result<_, _>>()? })
+        compiled.collect::<Result<_, _>>().map(Rules::of)
+    }
+
+    pub(crate) fn of(rules: Vec<(String, Pattern)>) -> Self {
+        Rules { rules: rules.into() }
     }
 
     /// The indices of the rules that `event` (the bytes of one JSON object) matches, in the order they were given.

@@ -4,7 +4,7 @@
 //! checked, so that a fault stops the start and names the file, what is wrong and the mend. Handing events out
 //! is the host's; that `template.yaml` carries the same patterns is a test's.
 
-use crate::{PatternError, Rules};
+use crate::{Pattern, PatternError, Rules};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::{
@@ -95,7 +95,7 @@ enum Problem {
     BadName { listener: String },
     #[error("delivery.{field} is {value}; it must be from 1 to {max}")]
     OutOfRange { field: &'static str, value: u64, max: u64 },
-    #[error("pattern, {0}")]
+    #[error("has a pattern that is refused, {0}")]
     Pattern(#[source] PatternError),
 }
 
@@ -124,28 +124,23 @@ impl Wiring {
         if files.is_empty() {
             return Err(WiringError { file: dir.into(), problem: Problem::Empty });
         }
+        // So that of several faults the same one is told each time.
         files.sort();
         Self::from_files(files)
     }
 
     fn from_files<T: AsRef<str>>(files: impl IntoIterator<Item = (PathBuf, T)>) -> Result<Self, WiringError> {
-        let mut files_and_rules = Vec::new();
+        let mut read = Vec::new();
         for (file, text) in files {
             match Rule::read(&file, text.as_ref()) {
-                Ok(rule) => files_and_rules.push((file, rule)),
+                Ok(rule_and_pattern) => read.push(rule_and_pattern),
                 Err(problem) => return Err(WiringError { file, problem }),
             }
         }
-        let compiled =
-            Rules::compile(files_and_rules.iter().map(|(_, rule)| (&*rule.listener, rule.pattern.get())));
-        let compiled = compiled.map_err(|error| WiringError {
-            file: files_and_rules
-                .iter()
-                .find(|(_, rule)| rule.listener == error.name())
-                .map_or_else(PathBuf::new, |(file, _)| file.clone()),
-            problem: Problem::Pattern(error.pattern_error().clone()),
-        })?;
-        Ok(Wiring { rules: files_and_rules.into_iter().map(|(_, rule)| rule).collect(), compiled })
+        read.sort_by(|(one, _), (other, _)| one.listener.cmp(&other.listener));
+        let named = |(rule, pattern): (Rule, Pattern)| ((rule.listener.clone(), pattern), rule);
+        let (patterns, rules) = read.into_iter().map(named).unzip();
+        Ok(Wiring { rules, compiled: Rules::of(patterns) })
     }
 
     /// The rules, by listener name.
@@ -166,7 +161,7 @@ impl Wiring {
 }
 
 impl Rule {
-    fn read(file: &Path, text: &str) -> Result<Self, Problem> {
+    fn read(file: &Path, text: &str) -> Result<(Self, Pattern), Problem> {
         let rule: Rule = serde_json::from_str(text).map_err(Problem::NotARule)?;
         if !is_listener_name(&rule.listener) {
             return Err(Problem::BadName { listener: rule.listener });
@@ -184,7 +179,8 @@ impl Rule {
                 return Err(Problem::OutOfRange { field, value, max });
             }
         }
-        Ok(rule)
+        let pattern = Pattern::parse(rule.pattern.get()).map_err(Problem::Pattern)?;
+        Ok((rule, pattern))
     }
 }
 

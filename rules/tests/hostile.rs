@@ -16,10 +16,15 @@ fn any_pattern() -> Pattern {
 
 #[track_caller]
 fn event_error(event: &[u8]) -> EventError {
+    event_error_of(&any_pattern(), event)
+}
+
+#[track_caller]
+fn event_error_of(pattern: &Pattern, event: &[u8]) -> EventError {
     let started = Instant::now();
-    let error = any_pattern().matches(event).expect_err("the event should be refused");
+    let error = pattern.matches(event).expect_err("the event should be refused");
     assert!(started.elapsed() < AMPLE, "it took {:?}", started.elapsed());
-    assert!(explain(&any_pattern(), event).starts_with("not a valid event"));
+    assert!(explain(pattern, event).starts_with("not a valid event"));
     error
 }
 
@@ -75,7 +80,7 @@ fn a_megabyte_of_stars_is_refused() {
     assert_eq!((error.path(), error.offset()), ("a[0].wildcard", 20));
     let error = pattern_error(&format!(r#"{{"a": [{{"wildcard": "{}"}}]}}"#, "*a".repeat(megabyte / 2)));
     assert!(error.problem().contains("100 is the limit"), "{error}");
-    assert!(pattern_error(&"*".repeat(megabyte)).problem().contains("not JSON"));
+    assert!(pattern_error(&"*".repeat(megabyte)).problem().contains("cannot be read"));
 }
 
 #[test]
@@ -161,27 +166,15 @@ fn fields_of_arrays_side_by_side_are_not_multiplied() {
     assert!(started.elapsed() < AMPLE, "it took {:?}", started.elapsed());
 }
 
-/// Repeated arrays make the question one of set covering: which element of each covers all fields?
+/// Repeated arrays make the question one of set covering; here 39 arrays would have to cover 40 fields, one each.
 #[test]
 fn repeated_arrays_that_multiply_end_in_an_error() {
     let fields: Vec<String> = (0..40).map(|n| format!(r#""f{n}": [1]"#)).collect();
     let pattern = Pattern::parse(&format!(r#"{{"l": {{{}}}}}"#, fields.join(", "))).expect("it is valid");
-    let element = |numbers: &mut dyn Iterator<Item = usize>| {
-        format!("{{{}}}", numbers.map(|n| format!(r#""f{n}": 1"#)).collect::<Vec<_>>().join(", "))
-    };
-    // Each array has every field, in elements of which a choice of one each never covers the last.
-    let arrays: Vec<String> = (0..38)
-        .map(|array| {
-            let elements: Vec<String> =
-                (0..40).map(|n| element(&mut [n, (n + array) % 39].into_iter())).collect();
-            format!(r#""l": [{}]"#, elements.join(", "))
-        })
-        .collect();
-    let event = format!("{{{}}}", arrays.join(", "));
-    let started = Instant::now();
-    let outcome = pattern.matches(event.as_bytes());
-    assert!(started.elapsed() < AMPLE, "it took {:?}", started.elapsed());
-    if let Err(error) = outcome {
-        assert!(error.problem().contains("repeats keys"), "{error}");
-    }
+    let elements: Vec<String> = (0..40).map(|n| format!(r#"{{"f{n}": 1}}"#)).collect();
+    let event =
+        |arrays| format!("{{{}}}", vec![format!(r#""l": [{}]"#, elements.join(", ")); arrays].join(", "));
+    assert_eq!(pattern.matches(event(40).as_bytes()), Ok(true));
+    let error = event_error_of(&pattern, event(39).as_bytes());
+    assert!(error.problem().contains("repeats keys"), "{error}");
 }

@@ -95,5 +95,6 @@ fn a_faulty_rule_is_refused_with_its_file_the_fault_and_the_mend() {
     refused("a.out.json", &GOOD.replace("\"concurrency\": 1", "\"concurrency\": 0"), &["concurrency is 0"]);
     refused("a.out.json", &GOOD.replace("\"concurrency\"", "\"concurency\""), &["concurency", "line 2"]);
     refused("a.out.json", &GOOD.replace("\"listener\"", "\"order\": true, \"listener\""), &["order"]);
+    refused("a.out.json", &GOOD.replace("[\"X\"]", "\"X\""), &["detail-type", "bare value", "as [value]"]);
     refused("a.out.json", "{", &["EOF", "line 1"]);
 }

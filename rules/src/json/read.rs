@@ -11,7 +11,7 @@ impl<'a> Tree<'a> {
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, Fault> {
         let fault = |offset, problem: &str| Fault { path: String::new(), offset, problem: problem.into() };
         if bytes.len() > MAX_BYTES {
-            return Err(fault(MAX_BYTES, "is longer than a gibibyte"));
+            return Err(fault(MAX_BYTES, "it is longer than 64 MiB"));
         }
         match std::str::from_utf8(bytes) {
             Ok(text) => Reader::new(text).document().map_err(|fault| *fault),
@@ -21,8 +21,8 @@ impl<'a> Tree<'a> {
                 match Reader::new(text).document() {
                     // What precedes the bad byte has a fault of its own.
                     Err(earlier) if earlier.offset < offset => Err(*earlier),
-                    Err(here) => Err(Fault { problem: "is not UTF-8 here".into(), ..*here }),
-                    Ok(_) => Err(fault(offset, "is not UTF-8 here")),
+                    Err(here) => Err(Fault { problem: "this is not UTF-8".into(), ..*here }),
+                    Ok(_) => Err(fault(offset, "this is not UTF-8")),
                 }
             }
         }
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
 
     fn opened(&mut self, index: usize, value: Value<'a>) -> Read<Value<'a>> {
         if self.open.len() == MAX_DEPTH {
-            return Err(self.fault(self.at, format!("is nested deeper than {MAX_DEPTH} levels")));
+            return Err(self.fault(self.at, format!("it is nested deeper than {MAX_DEPTH} levels")));
         }
         self.open.push(index as u32);
         self.at += 1;
@@ -148,7 +148,7 @@ impl<'a> Reader<'a> {
             0 => return Err(self.expected("a digit")),
             1 => {}
             _ if self.text[start..].trim_start_matches('-').starts_with('0') => {
-                return Err(self.fault(start, "is a number that starts with 0".into()));
+                return Err(self.fault(start, "a number starts with 0".into()));
             }
             _ => {}
         }
@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
             }
         }
         if self.at - start > MAX_NUMBER_LENGTH {
-            let problem = format!("is a number longer than {MAX_NUMBER_LENGTH} characters");
+            let problem = format!("a number is longer than {MAX_NUMBER_LENGTH} characters");
             return Err(self.fault(start, problem));
         }
         Ok(&self.text[start..self.at])
@@ -205,7 +205,7 @@ impl<'a> Reader<'a> {
                     decoded.push(self.escape()?);
                 }
                 byte => {
-                    let problem = format!("has the control character {byte:#04x} in a string, unescaped");
+                    let problem = format!("the control character {byte:#04x} stands in a string, unescaped");
                     return Err(self.fault(self.at, problem));
                 }
             }
@@ -224,7 +224,7 @@ impl<'a> Reader<'a> {
             Some(byte @ (b'"' | b'\\' | b'/')) => char::from(byte),
             Some(b'u') => return self.unicode_escape(start),
             None => return Err(self.expected("an escaped character")),
-            Some(_) => return Err(self.fault(start, "has an escape that JSON does not know".into())),
+            Some(_) => return Err(self.fault(start, "this escape is none of JSON's".into())),
         };
         self.at += 1;
         Ok(escaped)
@@ -243,7 +243,7 @@ impl<'a> Reader<'a> {
             }
             _ => first,
         };
-        let lone = || self.fault(start, "has half of a surrogate pair, which is no character".into());
+        let lone = || self.fault(start, "half of a surrogate pair is no character".into());
         char::from_u32(code).ok_or_else(lone)
     }
 
