@@ -29,6 +29,7 @@ pub(super) fn message(id: &str, revision: u64, who: &str, text: &str) -> Message
         text: text.to_owned(),
         attachments: Vec::new(),
         thread_parent: None,
+        provider_id: None,
         time: NOW,
         hops: 0,
     }
