@@ -211,6 +211,7 @@ fn show(house: &Arc<House>, channel_id: &str, origin: Option<Ts>, said: &Value) 
     let mut message = chat::bot_message(workspace, text);
     message.subtype = Some("bot_message".into());
     message.user = None;
+    message.bot_profile = None;
     message.blocks = blocks;
     let message = Arc::new(message);
     house.keep(&Entry::Message { channel: channel_id.into(), message: Arc::clone(&message) });

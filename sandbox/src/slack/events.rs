@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::conversations::shown;
 use super::message::{Message, Ts};
 use super::workspace::{Channel, Workspace};
 use crate::house::House;
@@ -36,6 +37,9 @@ pub(crate) struct Event {
 struct MessageEvent<'a> {
     #[serde(flatten)]
     message: &'a Message,
+    /// The thread's parent, when a reply is shown in the channel too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root: Option<Value>,
     channel: &'a str,
     event_ts: Ts,
     channel_type: &'a str,
@@ -85,14 +89,22 @@ impl Workspace {
     /// A message was posted.
     pub(crate) fn posted(&self, channel: &Channel, message: &Message) -> Event {
         let (id, kind) = (&channel.id, channel.kind());
-        self.event(id, &MessageEvent { message, channel: id, event_ts: message.ts, channel_type: kind })
+        let broadcast = message.subtype.as_deref() == Some("thread_broadcast");
+        let root = message.thread_ts.filter(|_| broadcast).and_then(|parent| channel.get(parent));
+        let root = root.map(|root| shown(channel, root, false));
+        self.event(id, &MessageEvent { message, root, channel: id, event_ts: message.ts, channel_type: kind })
     }
 
     /// A message was changed at `at`.
     pub(crate) fn changed(&self, channel: &Channel, before: &Message, after: &Message, at: Ts) -> Event {
+        let mut message = shown(channel, after, true);
+        if after.bot_id.is_none() && !after.hidden {
+            message["source_team"] = json!(self.team);
+            message["user_team"] = json!(self.team);
+        }
         let event = json!({
-            "type": "message", "subtype": "message_changed", "hidden": true, "message": after,
-            "previous_message": before, "channel": channel.id, "ts": at, "event_ts": at,
+            "type": "message", "subtype": "message_changed", "hidden": true, "message": message,
+            "previous_message": shown(channel, before, true), "channel": channel.id, "ts": at, "event_ts": at,
             "channel_type": channel.kind(),
         });
         self.event(&channel.id, &event)

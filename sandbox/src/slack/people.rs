@@ -130,8 +130,7 @@ fn said(house: &House, workspace: &mut Workspace, channel: &str, saying: &Saying
             uploaded: true,
             complete: true,
         });
-        message.subtype = Some("file_share".into());
-        message.files.push(file.wire(house));
+        message.share(file.wire(house));
         house.keep(&Entry::File(Arc::clone(&file)));
         workspace.files.put(file);
     }
