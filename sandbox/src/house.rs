@@ -58,7 +58,10 @@ impl Sandbox {
     /// # Errors
     ///
     /// When the store cannot be opened, or the HTTP client cannot be made.
-    pub fn new(settings: Settings) -> Result<Sandbox, StartError> {
+    pub fn new(mut settings: Settings) -> Result<Sandbox, StartError> {
+        for base in [&mut settings.hub_base, &mut settings.public_base, &mut settings.own_base] {
+            base.truncate(base.trim_end_matches('/').len());
+        }
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
