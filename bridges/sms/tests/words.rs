@@ -38,7 +38,7 @@ fn stop_and_start_are_noted_and_never_answered() {
 
 #[test]
 fn what_twilio_took_for_a_word_is_one() {
-    let mut house = House::new();
+    let house = House::new();
     for (taken_for, expected) in [("STOP", &["OptedOut all"][..]), ("HELP", &[]), ("START", &["OptedIn all"])]
     {
         let pairs = [("MessageSid", taken_for), ("From", ANN), ("Body", "Arret"), ("OptOutType", taken_for)];
