@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use serde::{Deserialize, Serialize};
 use switchboard_core::{
-    Attachment, EventId, Failure, Message, MessageId, PhoneNumber, Ports, RoomName, Timestamp,
+    Attachment, EventId, Failure, HttpError, Message, MessageId, PhoneNumber, Ports, RoomName, Timestamp,
 };
 
 use super::codes::{self, Verdict};
@@ -192,13 +192,22 @@ fn sid(message: &MessageResource) -> String {
     message.sid.clone()
 }
 
+/// Why there is no answer, without the host's own words: they may quote the URL, with a number or a signature.
+pub(super) fn no_answer(error: &HttpError) -> &'static str {
+    match error {
+        HttpError::NotSent(_) => "no connection to Twilio",
+        HttpError::Unanswered(_) => "no answer from Twilio",
+        HttpError::TooLarge(_) => "Twilio's answer is too large",
+    }
+}
+
 async fn list(config: &Config, url: &str, ports: &Ports<'_>) -> Result<MessageList, Failure> {
     let request = http::Request::get(url)
         .header(AUTHORIZATION, config.authorization())
         .header(ACCEPT, "application/json")
         .body(Bytes::new())
         .map_err(|error| Failure::bug(format!("the request cannot be made: {error}")))?;
-    let response = ports.http.send(request).await.map_err(|error| Failure::retry(error.to_string()))?;
+    let response = ports.http.send(request).await.map_err(|error| Failure::retry(no_answer(&error)))?;
     if !response.status().is_success() {
         // Only asked: whatever is the matter, ask again.
         return match refused(&response) {

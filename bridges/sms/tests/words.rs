@@ -94,6 +94,19 @@ fn who_is_in_no_room_is_told_once_an_hour_how_to_join() {
 }
 
 #[test]
+fn joining_again_is_confirmed_when_it_changes_something_or_once_an_hour() {
+    let mut house = House::new();
+    let mut texts = |text: &str| house.text(ANN, text).events.len();
+    assert_eq!(texts("JOIN lobby Ann"), 2);
+    assert_eq!(texts("JOIN lobby Ann"), 1, "perhaps the first answer was lost");
+    assert_eq!(texts("JOIN lobby Ann"), 0);
+    assert_eq!(texts("JOIN lobby"), 0);
+    assert_eq!(texts("JOIN lobby Anna"), 1, "another name");
+    assert_eq!(texts("JOIN attic"), 2);
+    assert_eq!(texts("JOIN lobby"), 1, "the room that its texts go to is another");
+}
+
+#[test]
 fn a_listed_phone_is_in_its_room_from_the_start() {
     let mut house = House::new();
     assert_eq!(said(&house.text(BOB, "all quiet")), ["posted guard phone …0513: all quiet"]);
