@@ -206,6 +206,7 @@ impl Desk<'_> {
             text: said,
             attachments: Vec::new(),
             thread_parent: None,
+            provider_id: Some(inbound.sid.clone()),
             time: self.now,
             hops: 0,
         };

@@ -25,6 +25,7 @@ pub(super) fn post(rooms: &Rooms, post: Post, now: Timestamp) -> Result<Outcome,
         text: post.text.clone(),
         attachments: Vec::new(),
         thread_parent: None,
+        provider_id: None,
         time: now,
         hops: 0,
     };

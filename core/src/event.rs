@@ -402,6 +402,32 @@ impl Event {
         }
     }
 
+    /// By which words this event can be found: its id, its message's, providers' ids, addresses.
+    pub fn words(&self) -> Vec<&str> {
+        let mut words = vec![self.id.as_str()];
+        words.extend(self.message_id().map(MessageId::as_str));
+        match &self.detail {
+            Detail::MessagePosted(MessageSaid { message })
+            | Detail::MessageEdited(MessageSaid { message })
+            | Detail::MessageHeld(MessageJudged { message, .. })
+            | Detail::MessageBlocked(MessageJudged { message, .. })
+            | Detail::RoomChanged(RoomChanged { message, .. }) => {
+                words.push(message.sender.address.as_str());
+                words.extend(message.provider_id.as_deref());
+            }
+            Detail::MessageDeleted(MessageDeleted { sender, .. })
+            | Detail::ReactionChanged(ReactionChanged { sender, .. }) => words.push(sender.address.as_str()),
+            Detail::SmsRequested(requested) => words.push(requested.lane.as_str()),
+            Detail::DeliveryReported(reported) => {
+                words.push(reported.address.as_str());
+                words.extend(reported.provider_id.as_deref());
+            }
+            Detail::SubscriberChanged(changed) => words.push(changed.phone.as_str()),
+            Detail::MessageReceived(_) => {}
+        }
+        words
+    }
+
     /// The message that this is about.
     pub fn message_id(&self) -> Option<&MessageId> {
         match &self.detail {
@@ -435,6 +461,7 @@ mod tests {
             text: text.into(),
             attachments: Vec::new(),
             thread_parent: None,
+            provider_id: None,
             time: Timestamp::from_ms(1_700_000_000_000),
             hops: 0,
         };

@@ -36,6 +36,9 @@ pub struct Message {
     /// The message at the head of the thread, when this one answers in a thread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread_parent: Option<MessageId>,
+    /// The surface's own id for it: a Twilio MessageSid, a Slack ts. For finding it again, never for deciding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<String>,
     /// When it was first said.
     pub time: Timestamp,
     /// How often it has passed from one outside world to another; see [`MAX_HOPS`].

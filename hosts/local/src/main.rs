@@ -1,2 +1,21 @@
-//! The local host.
-fn main() {}
+//! `switchboard`: the hub on one machine, and the commands that talk to a running one.
+//!
+//! Reading order: `config` and `hub` (how it starts and ends), `bus` (the durable heart), `web` (its doors),
+//! `outside` (how it reaches providers), `sandbox` (the pretend ones), `cli`.
+
+mod config;
+mod hub;
+
+mod bus;
+mod outside;
+mod sandbox;
+mod web;
+
+mod metrics;
+mod trace;
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,427 @@
+//! The life of a message, as the gate sees it.
+//!
+//! ```text
+//!                    ┌── allowed ──> Shown ──edit──> Shown (or MessageBlocked, and the last revision stands)
+//!   MessagePosted ───┼── held ─────> Held ──release─> Shown      Shown ──retract──> Blocked
+//!                    └── blocked ──> Blocked <──block── Held     Shown, Held ──delete──> Deleted
+//!
+//!   MessageEdited before it ──> Parked ──MessagePosted──> as above, with the edited text
+//!   MessageDeleted before it ─> Parked ──MessagePosted──> Deleted: nothing is shown
+//! ```
+//!
+//! Who may change a message: its sender, known by surface and address. Slack is believed about Slack's own
+//! messages whoever is named, because Slack has checked it (an administrator may delete, and its event does
+//! not say who did). Nobody changes a message of another surface; an operator of the hub retracts it.
+
+use switchboard_core::event::{
+    Change, MAX_EVENT_BYTES, MessageDeleted, MessageJudged, Reaction, ReactionChanged, Reason, RoomChanged,
+};
+use switchboard_core::{
+    Detail, Event, EventId, Expect, Failure, Message, MessageId, Outcome, Reply, Revision, Sender, Surface,
+    TimerChange, Timestamp, View, Write,
+};
+
+use super::policy::{Decision, Verdict};
+use super::store::{self, MAX_REACTIONS, MAX_WITHDRAWALS, Record, Seen, Status};
+use super::wire::{Done, Order, Verb};
+use super::{Moderation, pace};
+
+/// For so long a reaction waits for its message, which a bus without order may deliver second.
+const REACTION_WAITS_S: u64 = 30;
+/// How often it looks.
+const REACTION_LOOKS_EVERY_S: u64 = 2;
+/// Longest name of a reaction, in bytes. Slack's custom names have at most 100 characters.
+const MAX_REACTION_BYTES: usize = 128;
+
+/// One decision: the rules, what caused it, and what it can see.
+#[derive(Clone, Copy)]
+pub(super) struct Gate<'a> {
+    rules: &'a Moderation,
+    cause: &'a str,
+    now: Timestamp,
+    view: &'a dyn View,
+}
+
+impl Moderation {
+    pub(super) fn at<'a>(&'a self, cause: &'a str, now: Timestamp, view: &'a dyn View) -> Gate<'a> {
+        Gate { rules: self, cause, now, view }
+    }
+}
+
+/// May `who` change a message of `sender`?
+fn may_change(sender: &Sender, who: &Sender) -> bool {
+    sender.surface == who.surface && (sender.surface == Surface::Slack || sender.address == who.address)
+}
+
+fn because(rule: &str, found: &str) -> Vec<Reason> {
+    vec![Reason { rule: rule.to_owned(), found: found.to_owned() }]
+}
+
+impl Gate<'_> {
+    /// Somebody said something.
+    pub(super) async fn posted(&self, message: &Message) -> Result<Outcome, Failure> {
+        let seen = store::message(self.view, &message.id).await?;
+        let mut outcome = Outcome::nothing();
+        let mut waiting_edit = None;
+        match &seen.value {
+            None => {}
+            Some(Record { status: Status::Parked, message: edit, withdrawn_by, .. }) => {
+                if edit.is_some() {
+                    outcome.timers.push(TimerChange::Clear { key: timer_key(&message.id) });
+                }
+                if withdrawn_by.iter().any(|who| may_change(&message.sender, who)) {
+                    let gone = Record::gone(Status::Deleted, message.revision);
+                    self.remember(&mut outcome, &gone, message, seen.expect)?;
+                    return Ok(outcome);
+                }
+                waiting_edit = edit.as_ref();
+            }
+            // It was said before.
+            Some(_) => return Ok(outcome),
+        }
+        let mut judged = message.revision;
+        if let Some(edit) = waiting_edit.filter(|edit| edit.revision > message.revision) {
+            if let Some(reasons) = self.objection(message, edit) {
+                self.block(&mut outcome, edit, reasons);
+                return self.first(message, judged, seen.expect, outcome).await;
+            }
+            let (verdict, pace) = self.judge(edit).await?;
+            if verdict.decision == Decision::Allow {
+                let edited = Message { sender: message.sender.clone(), ..edit.clone() };
+                outcome.writes.extend(pace);
+                self.remember(&mut outcome, &Record::of(Status::Shown, &edited), &edited, seen.expect)?;
+                self.show(&mut outcome, Change::Posted, edited, Some(&edit.sender), None).await?;
+                return Ok(outcome);
+            }
+            // The edit does not pass, but what was said first may; the pace is taken for that.
+            self.block(&mut outcome, edit, verdict.reasons);
+            judged = edit.revision;
+        }
+        self.first(message, judged, seen.expect, outcome).await
+    }
+
+    /// A message that is new to the gate, or that was held and is another now. Revisions up to `judged` have
+    /// been seen.
+    async fn first(
+        &self,
+        message: &Message,
+        judged: Revision,
+        expect: Expect,
+        mut outcome: Outcome,
+    ) -> Result<Outcome, Failure> {
+        let (verdict, pace) = self.judge(message).await?;
+        outcome.writes.extend(pace);
+        let record = |status| Record { revision: judged, ..Record::of(status, message) };
+        match verdict.decision {
+            Decision::Allow => {
+                self.remember(&mut outcome, &record(Status::Shown), message, expect)?;
+                self.show(&mut outcome, Change::Posted, message.clone(), None, None).await?;
+            }
+            Decision::Hold => {
+                self.remember(&mut outcome, &record(Status::Held), message, expect)?;
+                let held = MessageJudged { message: message.clone(), reasons: verdict.reasons };
+                self.say(&mut outcome, Detail::MessageHeld(held), message.revision);
+            }
+            Decision::Block => {
+                self.remember(&mut outcome, &Record::gone(Status::Blocked, judged), message, expect)?;
+                self.block(&mut outcome, message, verdict.reasons);
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Somebody changed what they had said.
+    pub(super) async fn edited(&self, edit: &Message) -> Result<Outcome, Failure> {
+        let Seen { value, expect } = store::message(self.view, &edit.id).await?;
+        let mut outcome = Outcome::nothing();
+        let Some(mut record) = value else {
+            self.park(&mut outcome, edit, Vec::new(), expect)?;
+            return Ok(outcome);
+        };
+        if record.revision >= edit.revision {
+            return Ok(outcome);
+        }
+        match (record.status, record.message.take()) {
+            (Status::Parked, _) if record.withdrawn_by.iter().any(|who| may_change(&edit.sender, who)) => {}
+            // Who of the two is the sender is not known yet; the first is kept.
+            (Status::Parked, Some(other)) if !may_change(&other.sender, &edit.sender) => {
+                self.block(&mut outcome, edit, because("not_sender", "an edit after somebody else's"));
+            }
+            (Status::Parked, _) => self.park(&mut outcome, edit, record.withdrawn_by, expect)?,
+            (Status::Shown, Some(shown)) => {
+                if let Some(reasons) = self.objection(&shown, edit) {
+                    // Not remembered: it must not stand in the way of the sender's own next edit.
+                    self.block(&mut outcome, edit, reasons);
+                    return Ok(outcome);
+                }
+                let (verdict, pace) = self.judge(edit).await?;
+                outcome.writes.extend(pace);
+                record.revision = edit.revision;
+                if verdict.decision == Decision::Allow {
+                    let edited = Message { sender: shown.sender, ..edit.clone() };
+                    record.message = Some(edited.clone());
+                    self.remember(&mut outcome, &record, edit, expect)?;
+                    self.show(&mut outcome, Change::Edited, edited, Some(&edit.sender), None).await?;
+                } else {
+                    record.message = Some(shown);
+                    self.remember(&mut outcome, &record, edit, expect)?;
+                    self.block(&mut outcome, edit, verdict.reasons);
+                }
+            }
+            (Status::Held, Some(held)) => {
+                if let Some(reasons) = self.objection(&held, edit) {
+                    self.block(&mut outcome, edit, reasons);
+                    return Ok(outcome);
+                }
+                let edited = Message { sender: held.sender, ..edit.clone() };
+                return self.first(&edited, edit.revision, expect, outcome).await;
+            }
+            (Status::Deleted, _) => {}
+            (Status::Blocked | Status::Shown | Status::Held, _) => {
+                record.revision = edit.revision;
+                self.remember(&mut outcome, &record, edit, expect)?;
+                self.block(
+                    &mut outcome,
+                    edit,
+                    because("not_shown", "an edit of a message that is not shown"),
+                );
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Somebody withdrew what they had said.
+    pub(super) async fn deleted(&self, deleted: &MessageDeleted) -> Result<Outcome, Failure> {
+        let Seen { value, expect } = store::message(self.view, &deleted.message_id).await?;
+        let mut outcome = Outcome::nothing();
+        // Nothing that is less than any revision: it has not come.
+        let mut record = value.unwrap_or_else(|| Record::gone(Status::Parked, Revision(0)));
+        let tombstone = Record::gone(Status::Deleted, record.revision);
+        let who = &deleted.sender;
+        match (record.status, record.message.take()) {
+            (Status::Parked, edit) => {
+                let known = record.withdrawn_by.len() >= MAX_WITHDRAWALS || record.withdrawn_by.contains(who);
+                if known {
+                    return Ok(outcome);
+                }
+                record.withdrawn_by.push(who.clone());
+                if edit.as_ref().is_some_and(|edit| may_change(&edit.sender, who)) {
+                    outcome.timers.push(TimerChange::Clear { key: timer_key(&deleted.message_id) });
+                } else {
+                    record.message = edit;
+                }
+                outcome.writes.push(self.put(&deleted.message_id, &record, expect)?);
+            }
+            (Status::Shown | Status::Held, Some(message)) if !may_change(&message.sender, who) => {
+                self.block(&mut outcome, &message, because("not_sender", "a deletion by somebody else"));
+            }
+            (Status::Shown, Some(message)) => {
+                self.remember(&mut outcome, &tombstone, &message, expect)?;
+                self.show(&mut outcome, Change::Deleted, message, Some(who), None).await?;
+            }
+            (Status::Held, Some(message)) => self.remember(&mut outcome, &tombstone, &message, expect)?,
+            // It is not shown, and will not be.
+            (_, _) => {}
+        }
+        Ok(outcome)
+    }
+
+    /// Somebody put a reaction to a message, or took it away.
+    pub(super) async fn reacted(
+        &self,
+        reaction: &ReactionChanged,
+        happened: Timestamp,
+    ) -> Result<Outcome, Failure> {
+        let Seen { value, expect } = store::message(self.view, &reaction.message_id).await?;
+        let mut outcome = Outcome::nothing();
+        let mut record = match value {
+            Some(record) if record.status == Status::Shown => record,
+            None | Some(Record { status: Status::Parked, .. })
+                if self.now.since(happened).as_secs() < REACTION_WAITS_S =>
+            {
+                return Err(Failure::retry_after(
+                    "the message of this reaction has not come yet",
+                    std::time::Duration::from_secs(REACTION_LOOKS_EVERY_S),
+                ));
+            }
+            _ => return Ok(outcome),
+        };
+        let Some(message) = record.message.clone() else { return Ok(outcome) };
+        if reaction.reaction.is_empty() || reaction.reaction.len() > MAX_REACTION_BYTES {
+            return Ok(outcome);
+        }
+        let mark = format!("{}/{}", reaction.reaction, store::sender_hash(&reaction.sender));
+        let there = record.reactions.iter().position(|kept| *kept == mark);
+        match (reaction.added, there) {
+            (true, None) if record.reactions.len() < MAX_REACTIONS => record.reactions.push(mark),
+            (false, Some(place)) => drop(record.reactions.remove(place)),
+            _ => return Ok(outcome),
+        }
+        self.remember(&mut outcome, &record, &message, expect)?;
+        let shown = Reaction { name: reaction.reaction.clone(), added: reaction.added };
+        self.show(&mut outcome, Change::Reacted, message, Some(&reaction.sender), Some(shown)).await?;
+        Ok(outcome)
+    }
+
+    /// An operator wants something done.
+    pub(super) async fn ordered(&self, order: &Order) -> Result<Outcome, Failure> {
+        let Seen { value, expect } = store::message(self.view, &order.message).await?;
+        let Some(mut record) = value else { return Err(Failure::refuse(404, "no such message")) };
+        let mut outcome = Outcome::nothing();
+        let seq = match (order.verb, record.status, record.message.take()) {
+            (Verb::Retract, Status::Shown, Some(message)) => {
+                let gone = Record::gone(Status::Blocked, record.revision);
+                self.remember(&mut outcome, &gone, &message, expect)?;
+                Some(self.show(&mut outcome, Change::Retracted, message, None, None).await?)
+            }
+            (Verb::Release, Status::Held, Some(message)) => {
+                let shown = Record { revision: record.revision, ..Record::of(Status::Shown, &message) };
+                self.remember(&mut outcome, &shown, &message, expect)?;
+                Some(self.show(&mut outcome, Change::Posted, message, None, None).await?)
+            }
+            (Verb::Block, Status::Held, Some(message)) => {
+                let gone = Record::gone(Status::Blocked, record.revision);
+                self.remember(&mut outcome, &gone, &message, expect)?;
+                self.block(&mut outcome, &message, because("operator", "blocked by hand"));
+                None
+            }
+            (_, Status::Parked, _) => return Err(Failure::refuse(404, "no such message")),
+            (_, status, _) => {
+                let state = match status {
+                    Status::Shown => "shown",
+                    Status::Held => "held",
+                    Status::Deleted => "deleted",
+                    Status::Blocked | Status::Parked => "blocked",
+                };
+                return Err(Failure::refuse(409, format!("the message is {state}")));
+            }
+        };
+        outcome.reply = Some(Reply::json(&Done { message_id: &order.message, seq })?);
+        Ok(outcome)
+    }
+
+    /// A parked edit's time is up, and its message has not come. That is said, so that nothing is lost in
+    /// silence; the edit stays where it is, because a message that comes after all must not show older words.
+    pub(super) async fn parked_too_long(&self, message_id: &str) -> Result<Outcome, Failure> {
+        let id = MessageId::from_text(message_id);
+        let Seen { value, expect } = store::message(self.view, &id).await?;
+        let mut outcome = Outcome::nothing();
+        if let Some(Record { status: Status::Parked, message: Some(edit), .. }) = value {
+            outcome.writes.push(store::check_message(&id, expect));
+            self.block(&mut outcome, &edit, because("no_message", "an edit whose message has not come"));
+        }
+        Ok(outcome)
+    }
+
+    /// Why this edit is not one of that message, if it is not.
+    fn objection(&self, message: &Message, edit: &Message) -> Option<Vec<Reason>> {
+        if !may_change(&message.sender, &edit.sender) {
+            Some(because("not_sender", "an edit by somebody else"))
+        } else if message.room != edit.room {
+            Some(because("other_room", "an edit in another room"))
+        } else {
+            None
+        }
+    }
+
+    /// What the policy says; with the sender's pace to be written, where one is set.
+    async fn judge(&self, message: &Message) -> Result<(Verdict, Option<Write>), Failure> {
+        let policy = &self.rules.policy;
+        let (mut verdict, read) = policy.judge_reading(message);
+        if !fits_on_the_bus(message) {
+            let found = "too large for the bus with the room's number".to_owned();
+            verdict.add(Decision::Block, Reason { rule: "size".to_owned(), found });
+        }
+        // What is blocked anyway need not be counted.
+        if verdict.decision == Decision::Block || !policy.limits.any() || policy.trusts(&message.sender) {
+            return Ok((verdict, None));
+        }
+        let seen = store::pace(self.view, &message.sender).await?;
+        let (pace, paced) = policy.limits.take(seen.value, pace::text_number(&read), self.now);
+        let write = store::put_pace(&message.sender, &pace, seen.expect, self.now, policy.limits.memory())?;
+        Ok((verdict.and(paced), Some(write)))
+    }
+
+    fn park(
+        &self,
+        outcome: &mut Outcome,
+        edit: &Message,
+        withdrawn_by: Vec<Sender>,
+        expect: Expect,
+    ) -> Result<(), Failure> {
+        let parked = Record { withdrawn_by, ..Record::of(Status::Parked, edit) };
+        self.remember(outcome, &parked, edit, expect)?;
+        outcome.timers.push(TimerChange::Set {
+            key: timer_key(&edit.id),
+            due: self.now.plus(self.rules.park),
+            body: edit.id.as_str().to_owned(),
+        });
+        Ok(())
+    }
+
+    fn block(&self, outcome: &mut Outcome, message: &Message, reasons: Vec<Reason>) {
+        let mut message = message.clone();
+        if !fits_on_the_bus(&message) {
+            message.text = "[too large to be passed on]".to_owned();
+        }
+        let revision = message.revision;
+        let blocked = MessageJudged { message, reasons };
+        self.say(outcome, Detail::MessageBlocked(blocked), revision);
+    }
+
+    fn say(&self, outcome: &mut Outcome, detail: Detail, revision: Revision) {
+        let id = EventId::from_cause(&[self.cause, detail.kind(), &revision.0.to_string()]);
+        outcome.events.push(Event::new(id, "moderation", self.now, detail));
+    }
+
+    /// Shows a change to the room, as its next one.
+    async fn show(
+        &self,
+        outcome: &mut Outcome,
+        change: Change,
+        message: Message,
+        by: Option<&Sender>,
+        reaction: Option<Reaction>,
+    ) -> Result<u64, Failure> {
+        let (seq, write) = store::next_seq(self.view, &message.room).await?;
+        outcome.writes.push(write);
+        let same =
+            |who: &Sender| who.surface == message.sender.surface && who.address == message.sender.address;
+        let by = by.filter(|who| !same(who)).cloned();
+        let lane = message.room.as_str().to_owned();
+        let detail = Detail::RoomChanged(RoomChanged { lane, seq, change, message, by, reaction });
+        let id = EventId::from_cause(&[self.cause, detail.kind()]);
+        outcome.events.push(Event::new(id, "moderation", self.now, detail));
+        Ok(seq)
+    }
+
+    fn remember(
+        &self,
+        outcome: &mut Outcome,
+        record: &Record,
+        message: &Message,
+        expect: Expect,
+    ) -> Result<(), Failure> {
+        outcome.writes.push(self.put(&message.id, record, expect)?);
+        Ok(())
+    }
+
+    fn put(&self, id: &MessageId, record: &Record, expect: Expect) -> Result<Write, Failure> {
+        store::put_message(id, record, expect, self.now.plus(self.rules.keep))
+    }
+}
+
+/// Is there room in an event for this message and what the gate adds to it?
+fn fits_on_the_bus(message: &Message) -> bool {
+    /// Lane, number, change, who, reaction, reasons and the envelope.
+    const ADDED_BYTES: usize = 8 * 1024;
+    /// No character takes more in JSON (`\u0000`); so a small text needs no measuring.
+    const BYTES_PER_BYTE: usize = 6;
+    message.text.len() * BYTES_PER_BYTE <= MAX_EVENT_BYTES / 2
+        || switchboard_core::store::to_json(message)
+            .is_ok_and(|json| json.len() + ADDED_BYTES <= MAX_EVENT_BYTES)
+}
+
+fn timer_key(message: &MessageId) -> String {
+    format!("parked/{message}")
+}

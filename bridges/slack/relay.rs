@@ -1,0 +1,268 @@
+//! What the room may show goes into its channel: `RoomChanged` in, posts and their changes out, and what their
+//! ends mean.
+
+use switchboard_core::event::{Change, DeliveryReported, DeliveryStatus, MessageReceived, RoomChanged};
+use switchboard_core::message::{MAX_HOPS, display_name};
+use switchboard_core::{
+    Address, Detail, Effect, Event, EventId, Failure, Message, MessageId, Outcome, Permit, Permitted, Report,
+    Settlement, Surface, Timestamp, View, Write,
+};
+
+use super::Slack;
+use super::deeds::{Deed, Done, Errand, Post, Upload};
+use super::said::SlackTs;
+use super::store::{self, LastDelivery, Own, Place};
+use super::text::{Limit, from_plain};
+
+/// A post's text, in characters: Slack cuts off what is more.
+const POST_CHARS: Limit = Limit::Chars(40_000);
+/// An edited post's text, in bytes after escaping: `chat.update` refuses more.
+const UPDATE_BYTES: Limit = Limit::Bytes(4_000);
+/// What stands where a text was cut.
+const CUT: &str = " … (too long for Slack)";
+
+/// Decides about a change of a room.
+pub(super) async fn room_changed(
+    slack: &Slack,
+    changed: &RoomChanged,
+    now: Timestamp,
+    view: &dyn View,
+) -> Result<Outcome, Failure> {
+    let message = &changed.message;
+    let channel = slack.rooms.get(&message.room).and_then(|room| room.slack_channel.as_deref());
+    let Some(channel) = channel else { return Ok(Outcome::nothing()) };
+    // What was said in Slack stands there already, and a bot cannot take back a person's message.
+    if message.sender.surface == Surface::Slack || message.hops >= MAX_HOPS {
+        return Ok(Outcome::nothing());
+    }
+    let destination = format!("slack/{channel}");
+    let deed = match changed.change {
+        Change::Posted => Some(Deed::Post(post(channel, message, view).await?)),
+        Change::Edited => update(channel, message, view).await?,
+        Change::Deleted | Change::Retracted => return withdraw(slack, channel, message, now, view).await,
+        Change::Reacted => None,
+    };
+    let effects = deed.map(|deed| Effect::new(destination, &deed)).transpose()?;
+    Ok(Outcome { effects: effects.into_iter().collect(), ..Outcome::default() })
+}
+
+async fn post(channel: &str, message: &Message, view: &dyn View) -> Result<Post, Failure> {
+    let thread = match &message.thread_parent {
+        Some(parent) => place(view, parent).await?,
+        None => None,
+    };
+    // Slack threads have one level: the head is what a reply's own head is.
+    let thread = thread.filter(|place| place.channel == channel).and_then(|place| place.thread.or(place.ts));
+    Ok(Post {
+        message_id: message.id.clone(),
+        room: message.room.clone(),
+        channel: channel.to_owned(),
+        thread,
+        username: username(message),
+        text: from_plain(&words(message), POST_CHARS, CUT),
+        hops: message.hops.saturating_add(1),
+        files: message.attachments.iter().filter(|file| file.blob.is_some()).cloned().collect(),
+    })
+}
+
+/// The sender's name with their surface, so that nobody outside passes for a colleague.
+fn username(message: &Message) -> String {
+    let surface = match message.sender.surface {
+        Surface::Web => "web",
+        Surface::Sms => "SMS",
+        Surface::Slack => "Slack",
+        Surface::Button => "button",
+    };
+    format!("{} ({surface})", display_name(&message.sender.name, "somebody"))
+}
+
+/// The text, and what there is to say about files that cannot be shown. A post without a word is not taken, so
+/// files that come alone are named.
+fn words(message: &Message) -> String {
+    let mut text = message.text.clone();
+    for file in &message.attachments {
+        let note = match (&file.note, &file.blob) {
+            (Some(note), _) => format!("[{}: {note}]", file.name),
+            (None, None) => format!("[{}]", file.name),
+            (None, Some(_)) if message.text.trim().is_empty() => format!("[{}]", file.name),
+            (None, Some(_)) => continue,
+        };
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&note);
+    }
+    if text.trim().is_empty() { "(no text)".to_owned() } else { text }
+}
+
+async fn update(channel: &str, message: &Message, view: &dyn View) -> Result<Option<Deed>, Failure> {
+    let place = place(view, &message.id).await?;
+    // What was never posted (it was given up) is not shown by an edit either.
+    let Some(place) = place.filter(|place| place.channel == channel && !place.gone) else { return Ok(None) };
+    Ok(place.ts.map(|ts| {
+        let text = from_plain(&words(message), UPDATE_BYTES, CUT);
+        Deed::Update { channel: channel.to_owned(), ts, text }
+    }))
+}
+
+/// Takes a post away, and leaves word that nothing more of the message is to be shown.
+async fn withdraw(
+    slack: &Slack,
+    channel: &str,
+    message: &Message,
+    now: Timestamp,
+    view: &dyn View,
+) -> Result<Outcome, Failure> {
+    let key = store::place_key(&message.id);
+    let found = store::find::<Place>(view, &key).await?;
+    let known = found.value.unwrap_or_else(|| Place { channel: channel.to_owned(), ..Place::default() });
+    if known.gone {
+        return Ok(Outcome::nothing());
+    }
+    let gone = Place { gone: true, ..known.clone() };
+    let writes = vec![Write::put(key, &gone, found.expect)?.expiring(slack.post_expiry(now))];
+    let effects = match known.ts {
+        Some(ts) => {
+            let deed = Deed::Delete { channel: known.channel.clone(), ts, files: known.files };
+            vec![Effect::new(format!("slack/{}", known.channel), &deed)?]
+        }
+        None => Vec::new(),
+    };
+    Ok(Outcome { writes, effects, ..Outcome::default() })
+}
+
+/// Is it still to be done? An echo of the post may have been faster than the answer; a message that was
+/// withdrawn meanwhile is not shown.
+pub(super) async fn permit(deed: &Deed, view: &dyn View) -> Result<Permitted, Failure> {
+    let done = match deed {
+        Deed::Post(post) => match place(view, &post.message_id).await? {
+            None => None,
+            Some(Place { ts: Some(ts), gone: false, .. }) => Some(Done::Posted { ts, own: Own::default() }),
+            Some(_) => Some(Done::Changed),
+        },
+        Deed::Upload(upload) => {
+            let gone = place(view, &upload.message_id).await?.is_some_and(|place| place.gone);
+            gone.then_some(Done::Changed)
+        }
+        Deed::Update { .. } | Deed::Delete { .. } | Deed::Withdraw { .. } | Deed::Fetch(_) => None,
+    };
+    Ok(match done {
+        Some(done) => Permitted { permit: Permit::Settled(Report::new(&done)?), writes: Vec::new() },
+        None => Permitted::go(),
+    })
+}
+
+async fn place(view: &dyn View, message: &MessageId) -> Result<Option<Place>, Failure> {
+    store::get(view, &store::place_key(message)).await
+}
+
+/// What the end of a post means.
+pub(super) async fn settle_post(
+    slack: &Slack,
+    post: Post,
+    settlement: &Settlement,
+    now: Timestamp,
+    view: &dyn View,
+) -> Result<Outcome, Failure> {
+    match settlement {
+        Settlement::Done(report) => match report.read()? {
+            Done::Posted { ts, own } => posted(slack, post, ts, own, now, view).await,
+            // It was withdrawn before it stood anywhere.
+            _ => Ok(Outcome::nothing()),
+        },
+        Settlement::GaveUp(failure) => {
+            let reason = failure.to_string();
+            let last = LastDelivery { time: now, failed: Some(reason.clone()) };
+            let writes = vec![last_delivery(&post.channel, &last)?];
+            let event = delivery(&post, DeliveryStatus::Failed, None, Some(reason), now);
+            Ok(Outcome { writes, events: vec![event], ..Outcome::default() })
+        }
+    }
+}
+
+async fn posted(
+    slack: &Slack,
+    post: Post,
+    ts: SlackTs,
+    own: Own,
+    now: Timestamp,
+    view: &dyn View,
+) -> Result<Outcome, Failure> {
+    let mut events =
+        vec![delivery(&post, DeliveryStatus::Delivered, Some(ts.as_str().to_owned()), None, now)];
+    let place = Place {
+        channel: post.channel.clone(),
+        ts: Some(ts.clone()),
+        thread: post.thread.clone(),
+        ..Place::default()
+    };
+    let mut writes = store::remember_post(view, &post.message_id, place, slack.post_expiry(now)).await?;
+    writes.push(last_delivery(&post.channel, &LastDelivery { time: now, failed: None })?);
+    writes.extend(store::learn(view, own).await?);
+    if !post.files.is_empty() {
+        // An errand of its own: it is retried by itself and does not hold the room up.
+        let id = EventId::from_cause(&["slack", post.message_id.as_str(), "upload"]);
+        let thread = post.thread.unwrap_or(ts);
+        let upload = Upload { message_id: post.message_id, channel: post.channel, thread, files: post.files };
+        events.push(errand(id, &Errand::Upload(upload), now)?);
+    }
+    Ok(Outcome { writes, events, ..Outcome::default() })
+}
+
+/// What the end of an upload means: the files are known to belong to the message, and go if it has gone.
+pub(super) async fn settle_upload(
+    slack: &Slack,
+    upload: Upload,
+    settlement: &Settlement,
+    now: Timestamp,
+    view: &dyn View,
+) -> Result<Outcome, Failure> {
+    let Settlement::Done(report) = settlement else { return Ok(Outcome::nothing()) };
+    let Done::Uploaded { files } = report.read()? else { return Ok(Outcome::nothing()) };
+    if files.is_empty() {
+        return Ok(Outcome::nothing());
+    }
+    let key = store::place_key(&upload.message_id);
+    let found = store::find::<Place>(view, &key).await?;
+    let place = found.value.unwrap_or_else(|| Place { channel: upload.channel.clone(), ..Place::default() });
+    if place.gone {
+        let id = EventId::from_cause(&["slack", upload.message_id.as_str(), "withdraw"]);
+        let events = vec![errand(id, &Errand::Withdraw { channel: upload.channel, files }, now)?];
+        return Ok(Outcome { events, ..Outcome::default() });
+    }
+    let place = Place { files, ..place };
+    let writes = vec![Write::put(key, &place, found.expect)?.expiring(slack.post_expiry(now))];
+    Ok(Outcome { writes, ..Outcome::default() })
+}
+
+/// Sends ourselves on an errand.
+pub(super) fn errand(id: EventId, errand: &Errand, now: Timestamp) -> Result<Event, Failure> {
+    let payload = serde_json::to_value(errand)
+        .map_err(|error| Failure::bug(format!("an errand cannot be written as JSON: {error}")))?;
+    Ok(Event::new(id, "slack", now, Detail::MessageReceived(MessageReceived { payload })))
+}
+
+fn last_delivery(channel: &str, last: &LastDelivery) -> Result<Write, Failure> {
+    Write::put(store::last_delivery_key(channel), last, switchboard_core::Expect::Any)
+}
+
+fn delivery(
+    post: &Post,
+    status: DeliveryStatus,
+    provider_id: Option<String>,
+    reason: Option<String>,
+    now: Timestamp,
+) -> Event {
+    let word = if status == DeliveryStatus::Failed { "failed" } else { "delivered" };
+    let id = EventId::from_cause(&["slack", &post.channel, post.message_id.as_str(), word]);
+    let reported = DeliveryReported {
+        message_id: Some(post.message_id.clone()),
+        room: Some(post.room.clone()),
+        surface: Surface::Slack,
+        address: Address::new(post.channel.clone()),
+        status,
+        provider_id,
+        reason,
+    };
+    Event::new(id, "slack", now, Detail::DeliveryReported(reported))
+}

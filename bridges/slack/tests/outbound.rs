@@ -1,0 +1,433 @@
+//! What the room shows, and what is asked of Slack.
+
+use switchboard_core::event::{Change, DeliveryStatus, RoomChanged};
+use switchboard_core::{
+    Address, Attachment, Blob, BlobId, Blobs, EventId, HttpError, Message, MessageId, Revision, Sender,
+    Surface,
+};
+
+use super::*;
+
+fn sms(text: &str) -> Message {
+    Message {
+        id: MessageId::from_cause(&["sms", "SM1"]),
+        revision: Revision::FIRST,
+        room: "lobby".parse().unwrap(),
+        sender: Sender { surface: Surface::Sms, address: Address::new("+14155550100"), name: "Ann".into() },
+        text: text.into(),
+        attachments: Vec::new(),
+        thread_parent: None,
+        time: NOW,
+        hops: 0,
+    }
+}
+
+fn changed(seq: u64, change: Change, message: &Message) -> Event {
+    let changed = RoomChanged {
+        lane: message.room.to_string(),
+        seq,
+        change,
+        message: message.clone(),
+        by: None,
+        reaction: None,
+    };
+    let id = EventId::from_cause(&["gate", message.room.as_str(), &seq.to_string()]);
+    Event::new(id, "moderation", NOW, Detail::RoomChanged(changed))
+}
+
+#[test]
+fn a_text_from_a_phone_is_posted_in_the_channel_and_pings_no_one() {
+    let house = House::new();
+    let outcome = house.event("slack.out", &changed(1, Change::Posted, &sms("<!channel> fish & chips")));
+    let effect = only_effect(&outcome);
+    assert_eq!(effect.destination, "slack/C0LOBBY01");
+    let answer = r#"{"ok":true,"channel":"C0LOBBY01","ts":"1736207201.000100","message":{"bot_id":"B0HUB0001","team":"T0HUB0001"}}"#;
+    let http = ScriptedHttp::new([ok(answer)]);
+    let settled = house.carry_out(effect, &http);
+
+    let sent = &http.sent()[0];
+    assert_eq!(sent.line, "POST https://slack.test/api/chat.postMessage");
+    assert_eq!(sent.header("authorization"), Some("Bearer xoxb-token"));
+    assert_eq!(sent.header("content-type"), Some("application/json; charset=utf-8"));
+    let expected = serde_json::json!({
+        "channel": "C0LOBBY01", "text": "&lt;!channel&gt; fish &amp; chips", "username": "Ann (SMS)",
+        "unfurl_links": false, "unfurl_media": false, "parse": "none", "link_names": false,
+        "metadata": { "event_type": "switchboard_message",
+            "event_payload": { "message_id": sms("").id, "hops": 1 } },
+    });
+    assert_eq!(json(&sent.body), expected);
+
+    let Detail::DeliveryReported(reported) = only_event(&settled) else { panic!("{settled:?}") };
+    assert_eq!(reported.status, DeliveryStatus::Delivered);
+    assert_eq!(reported.provider_id.as_deref(), Some("1736207201.000100"));
+    assert_eq!((reported.surface, reported.address.as_str()), (Surface::Slack, "C0LOBBY01"));
+}
+
+const POSTED: &str = r#"{"ok":true,"channel":"C0LOBBY01","ts":"1736207201.000100",
+    "message":{"bot_id":"B0HUB0001","user":"U0HUBBOT1","team":"T0HUB0001"}}"#;
+const TS: &str = "1736207201.000100";
+
+/// A message from a phone that stands in the channel.
+fn posted(house: &House, message: &Message) -> Outcome {
+    let outcome = house.event("slack.out", &changed(1, Change::Posted, message));
+    house.carry_out(only_effect(&outcome), &ScriptedHttp::new([ok(POSTED)]))
+}
+
+fn with_file(message: Message, house: &House, bytes: &'static [u8]) -> Message {
+    let id = BlobId::from_cause(&["a", message.id.as_str()]);
+    let blob = Blob { content_type: "image/png".into(), bytes: Bytes::from_static(bytes) };
+    block_on(house.blobs.put(&id, &blob)).unwrap();
+    let file = Attachment {
+        name: "cat.png".into(),
+        content_type: "image/png".into(),
+        size: bytes.len() as u64,
+        blob: Some(id),
+        note: None,
+    };
+    Message { attachments: vec![file], ..message }
+}
+
+#[test]
+fn what_is_not_for_the_channel_costs_nothing() {
+    let house = House::new();
+    let from_slack = Message {
+        sender: Sender { surface: Surface::Slack, address: Address::new("U1"), name: "Bob".into() },
+        ..sms("hello")
+    };
+    let elsewhere = Message { room: "attic".parse().unwrap(), ..sms("hello") };
+    let round = Message { hops: 4, ..sms("hello") };
+    for (change, message) in [
+        (Change::Posted, &from_slack),
+        (Change::Edited, &from_slack),
+        (Change::Deleted, &from_slack),
+        (Change::Retracted, &from_slack),
+        (Change::Posted, &elsewhere),
+        (Change::Posted, &round),
+        (Change::Reacted, &sms("hello")),
+        (Change::Edited, &sms("never posted")),
+    ] {
+        let outcome = house.event("slack.out", &changed(1, change, message));
+        assert_eq!(outcome, Outcome::nothing(), "{change:?} {message:?}");
+    }
+}
+
+#[test]
+fn an_edit_and_a_deletion_find_the_post() {
+    for change in [Change::Deleted, Change::Retracted] {
+        let house = House::new();
+        posted(&house, &sms("hello"));
+        let outcome = house.event("slack.out", &changed(2, Change::Edited, &sms("hello & <you>")));
+        let http = ScriptedHttp::new([ok(r#"{"ok":true}"#)]);
+        assert_eq!(house.carry_out(only_effect(&outcome), &http), Outcome::nothing());
+        assert_eq!(http.sent()[0].line, "POST https://slack.test/api/chat.update");
+        let body = serde_json::json!({ "channel": "C0LOBBY01", "ts": TS, "text": "hello &amp; &lt;you&gt;",
+            "parse": "none", "link_names": false });
+        assert_eq!(json(&http.sent()[0].body), body);
+
+        let outcome = house.event("slack.out", &changed(3, change, &sms("hello")));
+        let http = ScriptedHttp::new([ok(r#"{"ok":true}"#)]);
+        house.carry_out(only_effect(&outcome), &http);
+        assert_eq!(http.sent()[0].line, "POST https://slack.test/api/chat.delete");
+        assert_eq!(json(&http.sent()[0].body), serde_json::json!({ "channel": "C0LOBBY01", "ts": TS }));
+        let again = house.event("slack.out", &changed(4, change, &sms("hello")));
+        assert_eq!(again, Outcome::nothing(), "it is gone");
+        let late = house.event("slack.out", &changed(5, Change::Edited, &sms("hello again")));
+        assert_eq!(late, Outcome::nothing(), "what is gone is not edited");
+    }
+}
+
+#[test]
+fn what_was_withdrawn_before_it_stood_is_not_posted_by_a_redrive() {
+    let house = House::new();
+    let outcome = house.event("slack.out", &changed(1, Change::Posted, &sms("oh no")));
+    let effect = only_effect(&outcome).clone();
+    house.settle(&effect, &Settlement::GaveUp(Failure::refuse(404, "not in the channel")));
+    assert_eq!(house.event("slack.out", &changed(2, Change::Deleted, &sms("oh no"))).effects, []);
+    let http = ScriptedHttp::new([]);
+    assert_eq!(house.carry_out(&effect, &http), Outcome::nothing());
+    assert_eq!(http.sent(), []);
+}
+
+#[test]
+fn an_echo_that_is_faster_than_the_answer_settles_the_post() {
+    let house = House::new();
+    let message =
+        Message { id: MessageId::from_text("msg_0123456789abcdef0123456789abcdef"), ..sms("hello") };
+    let outcome = house.event("slack.out", &changed(1, Change::Posted, &message));
+    house.hear("message_own_echo_invented");
+    let http = ScriptedHttp::new([]);
+    let settled = house.carry_out(only_effect(&outcome), &http);
+    assert_eq!(http.sent(), [], "it is not posted again");
+    let Detail::DeliveryReported(reported) = only_event(&settled) else { panic!("{settled:?}") };
+    assert_eq!(reported.provider_id.as_deref(), Some("1736207140.000100"));
+}
+
+#[test]
+fn an_echo_and_the_answer_may_race_for_the_record() {
+    let house = House::new();
+    let message =
+        Message { id: MessageId::from_text("msg_0123456789abcdef0123456789abcdef"), ..sms("hello") };
+    let outcome = house.event("slack.out", &changed(1, Change::Posted, &message));
+    let effect = only_effect(&outcome);
+    let answer = POSTED.replace(TS, "1736207140.000100");
+    let report = house.attempt(effect, &ScriptedHttp::new([ok(&answer)])).unwrap();
+    // Both decide on what stood before either.
+    let before = house.store.snapshot();
+    let one = block_on(house.slack.settle(effect, &Settlement::Done(report.clone()), NOW, &before)).unwrap();
+    let two = house.hear("message_own_echo_invented");
+    assert_eq!(two.writes.len(), 2);
+    let lost = house.store.commit(&one.writes).unwrap_err();
+    assert!(matches!(lost, Failure::Retry { .. }), "the slower one decides again");
+    let again = house.settle(effect, &Settlement::Done(report));
+    assert_eq!(again.events, one.events);
+}
+
+#[test]
+fn a_reply_goes_into_the_thread_of_what_it_answers() {
+    let house = House::knowing(&[("U0ANN0001", "Ann")]);
+    // Of a person's message in Slack, of a reply to it, of a post of ours, of what nobody knows.
+    let Detail::MessagePosted(head) = only_event(&house.hear("message")).clone() else { panic!() };
+    let Detail::MessagePosted(reply) = only_event(&house.hear("message_thread_reply")).clone() else {
+        panic!()
+    };
+    let ours = sms("hello");
+    posted(&house, &ours);
+    let unknown = MessageId::from_cause(&["nobody"]);
+    for (parent, thread) in [
+        (head.message.id, Some("1736207085.539649")),
+        (reply.message.id, Some("1736207085.539649")),
+        (ours.id.clone(), Some(TS)),
+        (unknown, None),
+    ] {
+        let answer = Message { id: MessageId::from_cause(&["2"]), thread_parent: Some(parent), ..sms("yes") };
+        let outcome = house.event("slack.out", &changed(2, Change::Posted, &answer));
+        let http = ScriptedHttp::new([ok(POSTED)]);
+        house.attempt(only_effect(&outcome), &http).unwrap();
+        assert_eq!(json(&http.sent()[0].body).get("thread_ts").and_then(Value::as_str), thread);
+    }
+    // And a reply in Slack to a post of ours answers our message.
+    let text = String::from_utf8(fixture("message_thread_reply.json").to_vec()).unwrap();
+    let text = text.replace("\"thread_ts\": \"1736207085.539649\"", &format!("\"thread_ts\": \"{TS}\""));
+    let outcome = house.knock(&signed("/slack/events", text)).unwrap().unwrap().1;
+    let Detail::MessagePosted(said) = only_event(&outcome) else { panic!("{outcome:?}") };
+    assert_eq!(said.message.thread_parent, Some(ours.id));
+}
+
+#[test]
+fn files_follow_their_post_into_its_thread() {
+    let house = House::new();
+    let message = with_file(sms(""), &house, b"PNG");
+    let outcome = house.event("slack.out", &changed(1, Change::Posted, &message));
+    let http = ScriptedHttp::new([ok(POSTED)]);
+    let settled = house.carry_out(only_effect(&outcome), &http);
+    assert_eq!(json(&http.sent()[0].body)["text"], "[cat.png]", "a post has words");
+    let errand = &settled.events[1];
+    assert_eq!(errand.detail.kind(), "MessageReceived");
+
+    let outcome = house.event("slack.intake", errand);
+    let http = ScriptedHttp::new([
+        ok(r#"{"ok":true,"upload_url":"https://files.slack.com/upload/v1/abc","file_id":"F1"}"#),
+        ScriptedHttp::answer(200, &[], "OK - 3"),
+        ok(r#"{"ok":true,"files":[{"id":"F1","title":"cat.png"}]}"#),
+    ]);
+    house.carry_out(only_effect(&outcome), &http);
+    let sent: Vec<(String, String)> = http.sent().into_iter().map(|one| (one.line, one.body)).collect();
+    let complete = "files=%5B%7B%22id%22%3A%22F1%22%2C%22title%22%3A%22cat.png%22%7D%5D&channel_id=C0LOBBY01\
+        &thread_ts=1736207201.000100";
+    let expected = [
+        ("POST https://slack.test/api/files.getUploadURLExternal", "filename=cat.png&length=3"),
+        ("POST https://files.slack.com/upload/v1/abc", "PNG"),
+        ("POST https://slack.test/api/files.completeUploadExternal", complete),
+    ];
+    assert_eq!(sent, expected.map(|(line, body)| (line.to_owned(), body.to_owned())));
+    assert_eq!(http.sent()[1].header("authorization"), None, "the upload's address is its own permission");
+
+    // A deletion takes them away too.
+    let outcome = house.event("slack.out", &changed(2, Change::Deleted, &message));
+    let http = ScriptedHttp::new([ok(r#"{"ok":true}"#), ok(r#"{"ok":false,"error":"file_deleted"}"#)]);
+    house.carry_out(only_effect(&outcome), &http);
+    let lines: Vec<String> = http.sent().into_iter().map(|one| one.line).collect();
+    assert_eq!(
+        lines,
+        ["POST https://slack.test/api/chat.delete", "POST https://slack.test/api/files.delete"]
+    );
+}
+
+#[test]
+fn files_of_a_message_that_was_withdrawn_are_not_brought_or_taken_away_again() {
+    let house = House::new();
+    let message = with_file(sms("look"), &house, b"PNG");
+    let settled = posted(&house, &message);
+    let upload = only_effect(&house.event("slack.intake", &settled.events[1])).clone();
+    let answers = || {
+        ScriptedHttp::new([
+            ok(r#"{"ok":true,"upload_url":"https://files.slack.com/upload/v1/abc","file_id":"F1"}"#),
+            ScriptedHttp::answer(200, &[], ""),
+            ok(r#"{"ok":true}"#),
+        ])
+    };
+    // Withdrawn while they are brought:
+    let report = house.attempt(&upload, &answers()).unwrap();
+    house.event("slack.out", &changed(2, Change::Retracted, &message));
+    let late = house.settle(&upload, &Settlement::Done(report));
+    let outcome = house.event("slack.intake", &late.events[0]);
+    let http = ScriptedHttp::new([ok(r#"{"ok":true}"#)]);
+    house.carry_out(only_effect(&outcome), &http);
+    assert_eq!(
+        (http.sent()[0].line.as_str(), http.sent()[0].body.as_str()),
+        ("POST https://slack.test/api/files.delete", "file=F1")
+    );
+    // Withdrawn before:
+    let http = answers();
+    house.carry_out(&upload, &http);
+    assert_eq!(http.sent(), []);
+}
+
+#[test]
+fn a_step_of_an_upload_that_nobody_sees_is_simply_done_again() {
+    let house = House::new();
+    let message = with_file(sms("look"), &house, b"PNG");
+    let settled = posted(&house, &message);
+    let upload = only_effect(&house.event("slack.intake", &settled.events[1])).clone();
+    let place = || ok(r#"{"ok":true,"upload_url":"https://files.slack.com/upload/v1/abc","file_id":"F1"}"#);
+    let done = || ScriptedHttp::answer(200, &[], "");
+    let lost = || Err(HttpError::Unanswered("gone".into()));
+    let elsewhere = ok(r#"{"ok":true,"upload_url":"https://evil.example/x","file_id":"F1"}"#);
+    for (answers, expected) in [
+        (vec![lost()], "retry"),
+        (vec![place(), lost()], "retry"),
+        (vec![place(), ScriptedHttp::answer(500, &[], "")], "retry"),
+        (vec![place(), done(), lost()], "unsure"),
+        (vec![place(), done(), ScriptedHttp::json(503, "")], "unsure"),
+        (vec![elsewhere], "refuse"),
+    ] {
+        let failure = house.attempt(&upload, &ScriptedHttp::new(answers)).unwrap_err();
+        assert_eq!(failure.kind(), expected, "{failure}");
+    }
+    // Unsure: the thread is looked at.
+    let thread = r#"{"ok":true,"messages":[{"ts":"1.1","text":"look"},{"ts":"2.2","files":[{"id":"F1","title":"cat.png"}]}]}"#;
+    let http = ScriptedHttp::new([ok(thread)]);
+    let found = house.find(&upload, &http).unwrap().unwrap();
+    assert_eq!(http.sent()[0].line, "POST https://slack.test/api/conversations.replies");
+    assert_eq!(json(&found.0), serde_json::json!({ "did": "uploaded", "files": ["F1"] }));
+    let http = ScriptedHttp::new([ok(r#"{"ok":true,"messages":[{"ts":"1.1","text":"look"}]}"#)]);
+    assert_eq!(house.find(&upload, &http).unwrap(), None);
+}
+
+#[test]
+fn a_post_whose_end_is_unknown_is_looked_for_by_its_mark() {
+    let house = House::new();
+    let outcome = house.event("slack.out", &changed(1, Change::Posted, &sms("hello")));
+    let effect = only_effect(&outcome);
+    let id = sms("").id;
+    let first = r#"{"ok":true,"messages":[{"ts":"9.1","text":"hello"},
+        {"ts":"9.2","metadata":{"event_type":"other","event_payload":{"message_id":7}}}],
+        "response_metadata":{"next_cursor":"bmV4dA=="}}"#;
+    let second = format!(
+        r#"{{"ok":true,"messages":[{{"ts":"{TS}","bot_id":"B0HUB0001",
+        "metadata":{{"event_type":"switchboard_message","event_payload":{{"message_id":"{id}","hops":1}}}}}}]}}"#
+    );
+    let http = ScriptedHttp::new([ok(first), ok(&second)]);
+    let report = house.find(effect, &http).unwrap().expect("it is there");
+    assert_eq!(http.sent()[0].line, "POST https://slack.test/api/conversations.history");
+    let asked =
+        "channel=C0LOBBY01&oldest=1736207198.000000&inclusive=true&include_all_metadata=true&limit=200";
+    assert_eq!(http.sent()[0].body, asked);
+    assert_eq!(http.sent()[1].body, format!("{asked}&cursor=bmV4dA%3D%3D"));
+    let settled = house.settle(effect, &Settlement::Done(report));
+    let Detail::DeliveryReported(reported) = only_event(&settled) else { panic!("{settled:?}") };
+    assert_eq!(reported.provider_id.as_deref(), Some(TS));
+
+    let none = ScriptedHttp::new([ok(r#"{"ok":true,"messages":[]}"#)]);
+    assert_eq!(house.find(effect, &none).unwrap(), None);
+    let ill = ScriptedHttp::new([ScriptedHttp::json(500, "")]);
+    assert_eq!(house.find(effect, &ill).unwrap_err().kind(), "retry");
+}
+
+#[test]
+fn slacks_refusals_say_what_to_do_next() {
+    let house = House::new();
+    let outcome = house.event("slack.out", &changed(1, Change::Posted, &sms("hello")));
+    let post = only_effect(&outcome).clone();
+    posted(&house, &Message { id: MessageId::from_cause(&["2"]), ..sms("hello") });
+    let other = Message { id: MessageId::from_cause(&["2"]), ..sms("hello") };
+    let update = only_effect(&house.event("slack.out", &changed(2, Change::Edited, &other))).clone();
+    let refused = |error: &str| ok(&format!(r#"{{"ok":false,"error":"{error}","needed":"chat:write"}}"#));
+    let limited = |after: &str| ScriptedHttp::answer(429, &[("retry-after", after)], "");
+    let unanswered = || Err(HttpError::Unanswered("reset".into()));
+    for (effect, answer, expected, words) in [
+        (&post, limited("30"), "retry after 30s", "limits us"),
+        (&post, limited("0"), "retry after 1s", "limits us"),
+        (&post, limited("999999"), "retry after 3600s", "limits us"),
+        (&post, ScriptedHttp::answer(429, &[], ""), "retry after 5s", "limits us"),
+        (&post, refused("ratelimited"), "retry after 5s", "limits us"),
+        (&post, refused("invalid_auth"), "retry after 60s", "set SLACK_BOT_TOKEN"),
+        (&post, refused("token_revoked"), "retry after 60s", "set SLACK_BOT_TOKEN"),
+        (&post, refused("missing_scope"), "retry after 60s", "the scope chat:write"),
+        (&post, refused("not_in_channel"), "refuse", "invite the app"),
+        (&post, refused("channel_not_found"), "refuse", "invite the app"),
+        (&post, refused("is_archived"), "refuse", "unarchive"),
+        (&post, refused("restricted_action"), "refuse", "let the app post"),
+        (&post, refused("msg_too_long"), "bug", "msg_too_long"),
+        (&post, refused("something_new"), "retry", "something_new"),
+        (&post, refused("internal_error"), "unsure", "internal_error"),
+        (&post, refused("fatal_error"), "unsure", "fatal_error"),
+        (&post, ScriptedHttp::json(500, "oops"), "unsure", "answered 500"),
+        (&post, ScriptedHttp::json(200, "<html>"), "unsure", "no result"),
+        (&post, ScriptedHttp::json(407, ""), "retry", "answered 407"),
+        (&post, unanswered(), "unsure", "no answer"),
+        (&post, Err(HttpError::NotSent("refused".into())), "retry", "no connection"),
+        (&update, unanswered(), "retry", "no answer"),
+        (&update, refused("internal_error"), "retry", "internal_error"),
+        (&update, refused("edit_window_closed"), "refuse", "let apps change"),
+        (&update, refused("message_not_found"), "done", "changed"),
+    ] {
+        let (got, reason) = match house.attempt(effect, &ScriptedHttp::new([answer])) {
+            Ok(report) => ("done".to_owned(), report.0),
+            Err(Failure::Retry { reason, after: Some(after) }) => (format!("retry after {after:?}"), reason),
+            Err(failure) => (failure.kind().to_owned(), failure.to_string()),
+        };
+        assert_eq!(got, expected, "{reason}");
+        assert!(reason.contains(words) && !reason.contains("xoxb") && !reason.contains("hello"), "{reason}");
+    }
+}
+
+#[test]
+fn a_post_that_is_given_up_is_reported_and_shown_in_the_status() {
+    let house = House::new();
+    let outcome = house.event("slack.out", &changed(1, Change::Posted, &sms("hello")));
+    let failure = Failure::refuse(404, "chat.postMessage: Slack answered not_in_channel");
+    let settled = house.settle(only_effect(&outcome), &Settlement::GaveUp(failure));
+    let Detail::DeliveryReported(reported) = only_event(&settled) else { panic!("{settled:?}") };
+    assert_eq!(reported.status, DeliveryStatus::Failed);
+    assert!(reported.reason.as_deref().unwrap().contains("not_in_channel"));
+    let form = String::from_utf8(fixture("command_invented.form").to_vec()).unwrap();
+    let ask = signed("/slack/commands", form.replace("text=room", "text=status"));
+    let reply = house.knock(&ask).unwrap().unwrap().1.reply.unwrap().body;
+    assert!(reply.contains("not_in_channel"), "{reply}");
+}
+
+#[test]
+fn long_texts_keep_slacks_limits_and_notes_stand_for_files_that_are_not_there() {
+    let house = House::new();
+    let long = Message { text: "<é>".repeat(13_334), ..sms("") };
+    let outcome = house.event("slack.out", &changed(1, Change::Posted, &long));
+    let http = ScriptedHttp::new([ok(POSTED)]);
+    house.carry_out(only_effect(&outcome), &http);
+    let text = json(&http.sent()[0].body)["text"].as_str().unwrap().to_owned();
+    assert!(text.chars().count() <= 40_000 && text.ends_with("(too long for Slack)"));
+    let outcome = house.event("slack.out", &changed(2, Change::Edited, &long));
+    let http = ScriptedHttp::new([ok(r#"{"ok":true}"#)]);
+    house.carry_out(only_effect(&outcome), &http);
+    let text = json(&http.sent()[0].body)["text"].as_str().unwrap().to_owned();
+    assert!(text.len() <= 4_000 && text.ends_with("(too long for Slack)"));
+
+    let mut noted = with_file(Message { id: MessageId::from_cause(&["3"]), ..sms("see") }, &house, b"x");
+    noted.attachments[0].blob = None;
+    noted.attachments[0].note = Some("larger than 5 MB".into());
+    let outcome = house.event("slack.out", &changed(3, Change::Posted, &noted));
+    let http = ScriptedHttp::new([ok(POSTED)]);
+    let settled = house.carry_out(only_effect(&outcome), &http);
+    assert_eq!(json(&http.sent()[0].body)["text"], "see\n[cat.png: larger than 5 MB]");
+    assert_eq!(settled.events.len(), 1, "nothing to upload");
+}

@@ -1,0 +1,148 @@
+//! The one database file: what is in it, and why it looks so.
+//!
+//! # Constraints
+//! A door is answered only when what follows from its request is on disk, and there may be thousands of requests
+//! a second. So one writer thread commits the outcomes of many arrivals in one transaction: one fsync a batch.
+//! After `kill -9` or a power cut the file alone must say what is still to be done.
+//!
+//! # Layout
+//! ```text
+//!   arrivals      (door, arrival id) → the answer given       what was accepted; a repeat finds it
+//!   events        position → envelope                          the archive, and the journal that `trace` reads
+//!   deliveries    (listener, position) → state, attempts       one row for each listener that hears an event
+//!   effects       id → listener, origin, destination, state    one row for each thing to do outside
+//!   timers        (bridge, key) → due, body
+//!   dead_letters  id → what could not be done, and why
+//!   items_<bridge>  (partition, sort) → body, version, count   each bridge's own store
+//! ```
+//! `position` grows by one with each event and is the order of publication. Since the gate numbers a room's
+//! changes in the transaction that publishes them, the order of positions within a lane is the order of `seq`.
+//!
+//! # Operation
+//! WAL with `synchronous = FULL`: every commit is followed by an fsync of the log. Deliveries that a batch both
+//! makes and settles are written once, in their final state. The partial indexes hold only what is open, so
+//! they stay small however large the archive grows.
+//!
+//! # Recovery
+//! The open deliveries and effects are read back in order of position. An effect found *trying* was under way
+//! when the process died: when its time is over the provider is asked (`find`) before it is tried again.
+//!
+//! # Rejected
+//! A file a bridge (no transaction spans files, so an outcome and its events could part); a log of our own
+//! (SQLite's is better tested than ours would ever be); in-memory queues beside the file (they would lose what
+//! was accepted).
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use rusqlite::Connection;
+
+/// Grows when the layout changes in a way that an older binary cannot read.
+const LAYOUT_VERSION: i64 = 1;
+
+/// Pages of the log before they are copied into the main file: at 4 KiB a page 64 MiB, so that pages that
+/// change in many batches are copied once.
+const CHECKPOINT_PAGES: i64 = 16_384;
+
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS listeners (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE IF NOT EXISTS arrivals (
+    door INTEGER NOT NULL, id BLOB NOT NULL, at INTEGER NOT NULL, reply TEXT,
+    PRIMARY KEY (door, id)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE, at INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS deliveries (
+    listener INTEGER NOT NULL, position INTEGER NOT NULL, state INTEGER NOT NULL, attempts INTEGER NOT NULL,
+    due INTEGER NOT NULL, first INTEGER NOT NULL, changed INTEGER NOT NULL, part TEXT, reason TEXT,
+    PRIMARY KEY (listener, position)) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS open_deliveries ON deliveries (listener, position) WHERE state < 2;
+CREATE TABLE IF NOT EXISTS effects (
+    id INTEGER PRIMARY KEY, listener INTEGER NOT NULL, origin INTEGER NOT NULL, destination TEXT NOT NULL,
+    body TEXT NOT NULL, state INTEGER NOT NULL, attempts INTEGER NOT NULL, unsure INTEGER NOT NULL,
+    due INTEGER NOT NULL, first INTEGER NOT NULL, changed INTEGER NOT NULL, report TEXT, reason TEXT, exchanges TEXT) STRICT;
+CREATE INDEX IF NOT EXISTS open_effects ON effects (id) WHERE state < 3;
+CREATE INDEX IF NOT EXISTS effects_of_delivery ON effects (origin, listener) WHERE origin > 0;
+CREATE TABLE IF NOT EXISTS timers (
+    bridge TEXT NOT NULL, key TEXT NOT NULL, due INTEGER NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (bridge, key)) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS timers_by_due ON timers (due);
+CREATE TABLE IF NOT EXISTS dead_letters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, listener INTEGER NOT NULL, position INTEGER, effect INTEGER,
+    at INTEGER NOT NULL, first INTEGER NOT NULL, attempts INTEGER NOT NULL, kind TEXT NOT NULL, reason TEXT NOT NULL) STRICT;
+";
+
+/// Opens the file for the writer, makes what is missing, and refuses a layout that it does not know.
+///
+/// # Errors
+/// When the file cannot be opened or is not ours.
+pub(crate) fn open_for_writing(path: &Path, bridges: &[&str]) -> Result<Connection> {
+    let connection = open(path)?;
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version > LAYOUT_VERSION {
+        anyhow::bail!("{} was written by a later version of switchboard (layout {version})", path.display());
+    }
+    connection.execute_batch(TABLES)?;
+    for bridge in bridges {
+        connection.execute_batch(&format!(
+            "CREATE TABLE IF NOT EXISTS items_{bridge} (
+                partition TEXT NOT NULL, sort TEXT NOT NULL, body TEXT NOT NULL, version INTEGER NOT NULL,
+                count INTEGER NOT NULL, expires INTEGER, PRIMARY KEY (partition, sort)) STRICT, WITHOUT ROWID;
+             CREATE INDEX IF NOT EXISTS items_{bridge}_expiry ON items_{bridge} (expires) WHERE expires IS NOT NULL;"
+        ))?;
+    }
+    connection.pragma_update(None, "user_version", LAYOUT_VERSION)?;
+    Ok(connection)
+}
+
+/// Opens the file for reading beside the writer: a reader sees what is committed and holds nobody up.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub(crate) fn open_for_reading(path: &Path) -> Result<Connection> {
+    let connection = open(path)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn open(path: &Path) -> Result<Connection> {
+    let connection = Connection::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // 8 MiB of pages; what is read often stays, and an idle hub stays small.
+    connection.pragma_update(None, "cache_size", -8192)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// An id as it is stored: the 16 bytes of one of ours, or the text of another.
+pub(crate) fn id_bytes(id: &str) -> Vec<u8> {
+    id.split_once('_')
+        .and_then(|(_, digits)| (digits.len() == 32).then(|| hex::decode(digits).ok()).flatten())
+        .unwrap_or_else(|| id.as_bytes().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_commit_reaches_the_disk() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = open_for_writing(&directory.path().join("hub.sqlite3"), &["sms"]).unwrap();
+        let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+        let synchronous: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
+        assert_eq!((mode.as_str(), synchronous), ("wal", 2), "WAL with an fsync at each commit");
+    }
+
+    #[test]
+    fn a_file_of_a_later_version_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("hub.sqlite3");
+        open(&path).unwrap().pragma_update(None, "user_version", LAYOUT_VERSION + 1).unwrap();
+        let error = open_for_writing(&path, &[]).unwrap_err().to_string();
+        assert!(error.contains("later version"), "{error}");
+    }
+}

@@ -1,0 +1,182 @@
+//! What waits for the writer thread, in bounded memory.
+//!
+//! Doors are turned away (503) when too many requests or too many bytes wait already; reports of effects are
+//! never turned away, and there are at most as many as effects may be under way at once.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use switchboard_core::{ArrivalId, Failure, Reply, Report};
+use tokio::sync::oneshot;
+
+/// Most requests that wait at once. At some thousands a second each waits well under a second.
+const MAX_DOORS: usize = 2048;
+/// Most bytes of waiting bodies.
+const MAX_DOOR_BYTES: usize = 64 * 1024 * 1024;
+/// Most requests that the writer takes into one batch, so that none waits long for its fsync.
+const MAX_DOORS_A_BATCH: usize = 512;
+
+/// A request that was admitted and waits to be decided.
+pub(crate) struct DoorJob {
+    pub(crate) door: &'static str,
+    pub(crate) arrival: ArrivalId,
+    pub(crate) request: http::Request<Bytes>,
+    pub(crate) answer: oneshot::Sender<Result<Reply, Failure>>,
+}
+
+/// What an attempt of an effect came to.
+#[derive(Debug, Clone)]
+pub(crate) struct Attempted {
+    pub(crate) effect: i64,
+    pub(crate) result: AttemptResult,
+    /// One line of JSON for each exchange with the provider.
+    pub(crate) exchanges: Vec<String>,
+}
+
+/// How it ended.
+#[derive(Debug, Clone)]
+pub(crate) enum AttemptResult {
+    Acted(Result<Report, Failure>),
+    Looked(Result<Option<Report>, Failure>),
+}
+
+/// What an operator asks for.
+pub(crate) enum Order {
+    /// Try a dead letter again. Answers whether it was there.
+    Redrive(i64, oneshot::Sender<bool>),
+    /// Give a dead letter up. Answers whether it was there.
+    Discard(i64, oneshot::Sender<bool>),
+}
+
+/// All that waits.
+#[derive(Default)]
+pub(crate) struct Jobs {
+    pub(crate) attempted: Vec<Attempted>,
+    pub(crate) doors: Vec<DoorJob>,
+    pub(crate) orders: Vec<Order>,
+    pub(crate) stop: bool,
+}
+
+#[derive(Default)]
+struct Waiting {
+    attempted: Vec<Attempted>,
+    doors: VecDeque<DoorJob>,
+    door_bytes: usize,
+    orders: Vec<Order>,
+    stop: bool,
+}
+
+/// The writer's inbox.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    waiting: Mutex<Waiting>,
+    something: Condvar,
+}
+
+impl Inbox {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a request in line; gives it back when the line is too long.
+    pub(crate) fn knock(&self, job: DoorJob) -> Result<(), DoorJob> {
+        let mut waiting = self.lock();
+        let bytes = job.request.body().len();
+        if waiting.stop || waiting.doors.len() >= MAX_DOORS || waiting.door_bytes + bytes > MAX_DOOR_BYTES {
+            return Err(job);
+        }
+        waiting.door_bytes += bytes;
+        waiting.doors.push_back(job);
+        drop(waiting);
+        self.something.notify_one();
+        Ok(())
+    }
+
+    /// Says how an attempt ended.
+    pub(crate) fn attempted(&self, attempted: Attempted) {
+        self.lock().attempted.push(attempted);
+        self.something.notify_one();
+    }
+
+    /// Puts back what a failed batch could not take in.
+    pub(crate) fn put_back(&self, attempted: Vec<Attempted>) {
+        self.lock().attempted.splice(0..0, attempted);
+    }
+
+    /// Asks for something.
+    pub(crate) fn order(&self, order: Order) {
+        self.lock().orders.push(order);
+        self.something.notify_one();
+    }
+
+    /// No more requests; the writer ends when what is under way has ended.
+    pub(crate) fn stop(&self) {
+        self.lock().stop = true;
+        self.something.notify_one();
+    }
+
+    /// Waits for something to do, at most so long, and takes it.
+    pub(crate) fn take(&self, at_most: Duration) -> Jobs {
+        let mut waiting = self.lock();
+        let idle =
+            |w: &mut Waiting| w.attempted.is_empty() && w.doors.is_empty() && w.orders.is_empty() && !w.stop;
+        if !at_most.is_zero() {
+            let (woken, _) = self
+                .something
+                .wait_timeout_while(waiting, at_most, idle)
+                .unwrap_or_else(PoisonError::into_inner);
+            waiting = woken;
+        }
+        let most = waiting.doors.len().min(MAX_DOORS_A_BATCH);
+        let doors: Vec<DoorJob> = waiting.doors.drain(..most).collect();
+        waiting.door_bytes -= doors.iter().map(|job| job.request.body().len()).sum::<usize>();
+        Jobs {
+            attempted: std::mem::take(&mut waiting.attempted),
+            doors,
+            orders: std::mem::take(&mut waiting.orders),
+            stop: waiting.stop,
+        }
+    }
+
+    /// Requests in line.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().doors.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(bytes: usize) -> DoorJob {
+        let (answer, _) = oneshot::channel();
+        let request = http::Request::new(Bytes::from(vec![0; bytes]));
+        DoorJob { door: "test.door", arrival: ArrivalId::from_cause(&["1"]), request, answer }
+    }
+
+    #[test]
+    fn the_line_is_bounded_in_number_and_in_bytes() {
+        let inbox = Inbox::default();
+        for _ in 0..MAX_DOORS {
+            assert!(inbox.knock(job(1)).is_ok());
+        }
+        assert!(inbox.knock(job(1)).is_err(), "too many");
+        assert_eq!(inbox.take(Duration::ZERO).doors.len(), MAX_DOORS_A_BATCH);
+        assert!(inbox.knock(job(1)).is_ok(), "there is room again");
+        let inbox = Inbox::default();
+        assert!(inbox.knock(job(MAX_DOOR_BYTES)).is_ok());
+        assert!(inbox.knock(job(1)).is_err(), "too large");
+        inbox.take(Duration::ZERO);
+        assert!(inbox.knock(job(1)).is_ok(), "taken bytes do not count");
+    }
+
+    #[test]
+    fn after_stop_nobody_is_let_in() {
+        let inbox = Inbox::default();
+        inbox.stop();
+        assert!(inbox.knock(job(1)).is_err());
+        assert!(inbox.take(Duration::from_secs(60)).stop, "and the writer does not wait");
+    }
+}

@@ -1,0 +1,23 @@
+//! The durable bus of one machine: it gives EventBridge's meaning to one file and one thread.
+//!
+//! ```text
+//!   doors ──▶ inbox ──▶ writer thread ──▶ one transaction a batch ──▶ fsync ──▶ answers, effects, tail
+//!               ▲           │ decide / permit / settle, in the batch's transaction
+//!               └───────────┴── reports of effects, which run on the async threads
+//! ```
+//! Deciding happens on the writer thread, inside the transaction: what a decision reads cannot change before
+//! its outcome is written. (On DynamoDB the conditions of the writes do that; the tests in `tests/` let
+//! decisions race to prove that every bridge states them.)
+//!
+//! Absent here: HTTP, providers, configuration. Reading beside the writer is in `archive`.
+
+pub(crate) mod archive;
+mod backoff;
+pub(crate) mod database;
+pub(crate) mod inbox;
+mod queue;
+mod rows;
+mod view;
+mod writer;
+
+pub(crate) use writer::{Parts, Start, Writer};

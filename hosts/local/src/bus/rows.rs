@@ -1,0 +1,372 @@
+//! The statements by which the writer keeps deliveries, effects, arrivals, timers and dead letters.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use switchboard_core::{ArrivalId, Effect, Event, Failure, Reply, Report, TimerFired, Timestamp};
+
+use super::database::id_bytes;
+use super::queue::{Delivery, DeliveryState};
+
+/// An effect that has not ended, or ended in this batch.
+#[derive(Debug, Clone)]
+pub(crate) struct EffectRow {
+    /// Index of the listener (or door, or bridge) that asked for it.
+    pub(crate) listener: usize,
+    /// The delivery that it belongs to; `None` for a door's or a timer's.
+    pub(crate) origin: Option<i64>,
+    pub(crate) effect: Effect,
+    pub(crate) state: EffectState,
+    pub(crate) attempts: u32,
+    /// An attempt's end is unknown: ask before trying again.
+    pub(crate) unsure: bool,
+    pub(crate) due: Timestamp,
+    pub(crate) first: Timestamp,
+    /// What the provider answered, until that is settled.
+    pub(crate) report: Option<Report>,
+    pub(crate) reason: Option<String>,
+    pub(crate) exchanges: Vec<String>,
+    /// Not in the database yet.
+    pub(crate) new: bool,
+}
+
+/// As stored in `effects.state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum EffectState {
+    /// To be tried when due.
+    Waiting = 0,
+    /// Under way until `due`.
+    Trying = 1,
+    /// The provider has answered, and the bridge has still to settle that.
+    Answered = 2,
+    Done = 3,
+    Dead = 4,
+}
+
+/// Most exchanges that are kept of one effect: the latest.
+const MAX_EXCHANGES: usize = 20;
+
+pub(crate) fn find_arrival(
+    db: &Connection,
+    door: i64,
+    id: &ArrivalId,
+) -> rusqlite::Result<Option<Option<Reply>>> {
+    let mut statement = db.prepare_cached("SELECT reply FROM arrivals WHERE door = ?1 AND id = ?2")?;
+    let found: Option<Option<String>> =
+        statement.query_row(params![door, id_bytes(id.as_str())], |row| row.get(0)).optional()?;
+    Ok(found.map(|reply| reply.and_then(|json| serde_json::from_str(&json).ok())))
+}
+
+pub(crate) fn insert_arrival(
+    db: &Connection,
+    door: i64,
+    id: &ArrivalId,
+    now: Timestamp,
+    reply: Option<&Reply>,
+) -> rusqlite::Result<()> {
+    let reply = reply.and_then(|reply| serde_json::to_string(reply).ok());
+    db.prepare_cached("INSERT INTO arrivals (door, id, at, reply) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![door, id_bytes(id.as_str()), now.ms(), reply])?;
+    Ok(())
+}
+
+/// Writes an event into the archive. `false`: it is there already, and is not published again.
+pub(crate) fn insert_event(
+    db: &Connection,
+    position: i64,
+    event: &Event,
+    bytes: &[u8],
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    let rows = db
+        .prepare_cached(
+            "INSERT INTO events (position, id, at, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute(params![position, id_bytes(event.id.as_str()), now.ms(), bytes])?;
+    Ok(rows == 1)
+}
+
+/// An event of the archive, decoded.
+pub(crate) fn event_at(db: &Connection, position: i64) -> rusqlite::Result<Option<(Arc<Event>, usize)>> {
+    let mut statement = db.prepare_cached("SELECT body FROM events WHERE position = ?1")?;
+    let body: Option<Vec<u8>> = statement.query_row([position], |row| row.get(0)).optional()?;
+    Ok(body.and_then(|body| Event::decode(&body).ok().map(|event| (Arc::new(event), body.len()))))
+}
+
+pub(crate) fn save_delivery(
+    db: &Connection,
+    listener: i64,
+    position: i64,
+    delivery: &Delivery,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO deliveries (listener, position, state, attempts, due, first, changed, part, reason) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (listener, position) DO UPDATE SET \
+         state = ?3, attempts = ?4, due = ?5, changed = ?7, part = ?8, reason = ?9",
+    )?
+    .execute(params![
+        listener,
+        position,
+        delivery.state as i64,
+        delivery.attempts,
+        delivery.due.ms(),
+        delivery.first.ms(),
+        now.ms(),
+        delivery.part,
+        delivery.reason
+    ])?;
+    Ok(())
+}
+
+/// A delivery that finds no room in memory.
+pub(crate) fn insert_bare_delivery(
+    db: &Connection,
+    listener: i64,
+    position: i64,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO deliveries (listener, position, state, attempts, due, first, changed) \
+         VALUES (?1, ?2, 0, 0, 0, ?3, ?3)",
+    )?
+    .execute(params![listener, position, now.ms()])?;
+    Ok(())
+}
+
+/// Open deliveries of a listener after a position, in order.
+pub(crate) fn open_deliveries(
+    db: &Connection,
+    listener: i64,
+    after: i64,
+    most: usize,
+) -> rusqlite::Result<Vec<(i64, Delivery)>> {
+    let mut statement = db.prepare_cached(
+        "SELECT d.position, d.attempts, d.due, d.first, d.part, d.reason, e.body, d.state FROM deliveries d \
+         JOIN events e ON e.position = d.position \
+         WHERE d.listener = ?1 AND d.position > ?2 AND d.state < 2 ORDER BY d.position LIMIT ?3",
+    )?;
+    let mut rows = statement.query(params![listener, after, most])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let body: Vec<u8> = row.get(6)?;
+        let Ok(event) = Event::decode(&body) else { continue };
+        found.push((
+            row.get(0)?,
+            Delivery {
+                event: Arc::new(event),
+                size: body.len(),
+                attempts: row.get(1)?,
+                due: Timestamp::from_ms(row.get(2)?),
+                first: Timestamp::from_ms(row.get(3)?),
+                part: row.get(4)?,
+                reason: row.get(5)?,
+                open_effects: 0,
+                state: if row.get::<_, i64>(7)? == 1 { DeliveryState::Acting } else { DeliveryState::Open },
+            },
+        ));
+    }
+    Ok(found)
+}
+
+pub(crate) fn save_effect(
+    db: &Connection,
+    id: i64,
+    listener: i64,
+    row: &EffectRow,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let report = row.report.as_ref().map(|report| report.0.as_str());
+    let kept = row.exchanges.len().saturating_sub(MAX_EXCHANGES);
+    let exchanges = (!row.exchanges.is_empty()).then(|| format!("[{}]", row.exchanges[kept..].join(",")));
+    if row.new {
+        db.prepare_cached(
+            "INSERT INTO effects (id, listener, origin, destination, body, state, attempts, unsure, due, first, \
+             changed, report, reason, exchanges) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        )?
+        .execute(params![
+            id,
+            listener,
+            row.origin.unwrap_or(0),
+            row.effect.destination,
+            row.effect.body,
+            row.state as i64,
+            row.attempts,
+            row.unsure,
+            row.due.ms(),
+            row.first.ms(),
+            now.ms(),
+            report,
+            row.reason,
+            exchanges
+        ])?;
+    } else {
+        db.prepare_cached(
+            "UPDATE effects SET state = ?2, attempts = ?3, unsure = ?4, due = ?5, changed = ?6, report = ?7, \
+             reason = ?8, exchanges = ?9 WHERE id = ?1",
+        )?
+        .execute(params![
+            id,
+            row.state as i64,
+            row.attempts,
+            row.unsure,
+            row.due.ms(),
+            now.ms(),
+            report,
+            row.reason,
+            exchanges
+        ])?;
+    }
+    Ok(())
+}
+
+/// An effect as stored, with the id of its listener instead of the index.
+pub(crate) struct StoredEffect {
+    pub(crate) id: i64,
+    pub(crate) listener: i64,
+    pub(crate) row: EffectRow,
+}
+
+const EFFECT_COLUMNS: &str = "id, listener, origin, destination, body, state, attempts, unsure, due, first, report, \
+     reason, exchanges";
+
+fn stored_effect(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredEffect> {
+    let origin: i64 = row.get(2)?;
+    let exchanges: Option<String> = row.get(12)?;
+    let exchanges: Vec<Box<serde_json::value::RawValue>> =
+        exchanges.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+    Ok(StoredEffect {
+        id: row.get(0)?,
+        listener: row.get(1)?,
+        row: EffectRow {
+            listener: 0,
+            origin: (origin > 0).then_some(origin),
+            effect: Effect { destination: row.get(3)?, body: row.get(4)?, not_before: None },
+            state: match row.get::<_, i64>(5)? {
+                1 => EffectState::Trying,
+                2 => EffectState::Answered,
+                3 => EffectState::Done,
+                4 => EffectState::Dead,
+                _ => EffectState::Waiting,
+            },
+            attempts: row.get(6)?,
+            unsure: row.get(7)?,
+            due: Timestamp::from_ms(row.get(8)?),
+            first: Timestamp::from_ms(row.get(9)?),
+            report: row.get::<_, Option<String>>(10)?.map(Report),
+            reason: row.get(11)?,
+            exchanges: exchanges.iter().map(|raw| raw.get().to_owned()).collect(),
+            new: false,
+        },
+    })
+}
+
+/// The open effects of a delivery.
+pub(crate) fn open_effects_of(
+    db: &Connection,
+    listener: i64,
+    origin: i64,
+) -> rusqlite::Result<Vec<StoredEffect>> {
+    db.prepare_cached(&format!(
+        "SELECT {EFFECT_COLUMNS} FROM effects WHERE origin = ?1 AND listener = ?2 AND origin > 0 AND state < 3"
+    ))?
+    .query_map([origin, listener], stored_effect)?
+    .collect()
+}
+
+/// The open effects that belong to no delivery: doors' and timers'.
+pub(crate) fn open_effects_of_doors(db: &Connection) -> rusqlite::Result<Vec<StoredEffect>> {
+    db.prepare_cached(&format!(
+        "SELECT {EFFECT_COLUMNS} FROM effects WHERE state < 3 AND origin = 0 ORDER BY id"
+    ))?
+    .query_map([], stored_effect)?
+    .collect()
+}
+
+pub(crate) fn effect(db: &Connection, id: i64) -> rusqlite::Result<Option<StoredEffect>> {
+    db.prepare_cached(&format!("SELECT {EFFECT_COLUMNS} FROM effects WHERE id = ?1"))?
+        .query_row([id], stored_effect)
+        .optional()
+}
+
+pub(crate) fn set_timer(
+    db: &Connection,
+    bridge: &str,
+    key: &str,
+    due: Timestamp,
+    body: &str,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO timers (bridge, key, due, body) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (bridge, key) DO UPDATE SET due = ?3, body = ?4",
+    )?
+    .execute(params![bridge, key, due.ms(), body])?;
+    Ok(())
+}
+
+pub(crate) fn clear_timer(db: &Connection, bridge: &str, key: &str) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM timers WHERE bridge = ?1 AND key = ?2")?.execute([bridge, key])?;
+    Ok(())
+}
+
+/// Timers that are due, earliest first.
+pub(crate) fn due_timers(
+    db: &Connection,
+    now: Timestamp,
+    most: usize,
+) -> rusqlite::Result<Vec<(String, TimerFired)>> {
+    db.prepare_cached("SELECT bridge, key, due, body FROM timers WHERE due <= ?1 ORDER BY due LIMIT ?2")?
+        .query_map(params![now.ms(), most], |row| {
+            let fired =
+                TimerFired { key: row.get(1)?, due: Timestamp::from_ms(row.get(2)?), body: row.get(3)? };
+            Ok((row.get(0)?, fired))
+        })?
+        .collect()
+}
+
+pub(crate) fn next_timer(db: &Connection) -> rusqlite::Result<Option<i64>> {
+    db.prepare_cached("SELECT MIN(due) FROM timers")?.query_row([], |row| row.get(0))
+}
+
+/// What could not be done.
+#[derive(Debug)]
+pub(crate) struct DeadLetter<'a> {
+    pub(crate) listener: i64,
+    pub(crate) position: Option<i64>,
+    pub(crate) effect: Option<i64>,
+    pub(crate) first: Timestamp,
+    pub(crate) attempts: u32,
+    pub(crate) failure: &'a Failure,
+}
+
+pub(crate) fn insert_dead_letter(
+    db: &Connection,
+    letter: &DeadLetter<'_>,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO dead_letters (listener, position, effect, at, first, attempts, kind, reason) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        letter.listener,
+        letter.position,
+        letter.effect,
+        now.ms(),
+        letter.first.ms(),
+        letter.attempts,
+        letter.failure.kind(),
+        letter.failure.to_string()
+    ])?;
+    Ok(())
+}
+
+/// Takes a dead letter out: (listener, position, effect).
+pub(crate) fn take_dead_letter(
+    db: &Connection,
+    id: i64,
+) -> rusqlite::Result<Option<(i64, Option<i64>, Option<i64>)>> {
+    db.prepare_cached("DELETE FROM dead_letters WHERE id = ?1 RETURNING listener, position, effect")?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()
+}

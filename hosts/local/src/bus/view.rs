@@ -1,0 +1,298 @@
+//! A bridge's own items in the database: reading them, and writing what an outcome says.
+//!
+//! The writer thread reads and writes through one connection, inside the transaction of the batch. The lock
+//! only proves to the compiler what is so anyway: one thread uses the connection at a time.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use switchboard_core::store::{MAX_PAGE_ITEMS, Write};
+use switchboard_core::{Expect, Failure, Item, Key, Order, Page, Query, Timestamp, View};
+
+/// A connection that a view can share.
+pub(crate) type Shared = Mutex<Connection>;
+
+/// The connection. A panic elsewhere leaves it as usable as it was: SQLite keeps its own state.
+pub(crate) fn lock(shared: &Shared) -> MutexGuard<'_, Connection> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The statements for one bridge's table, written out once.
+#[derive(Debug)]
+pub(crate) struct ItemsSql {
+    get: String,
+    ascending: String,
+    descending: String,
+    put_any: String,
+    put_absent: String,
+    put_version: String,
+    delete_any: String,
+    delete_version: String,
+    add: String,
+    check: String,
+    sweep: String,
+}
+
+impl ItemsSql {
+    /// For the table `items_<bridge>`.
+    pub(crate) fn new(bridge: &str) -> Self {
+        let table = format!("items_{bridge}");
+        let query = |comparison: &str, order: &str| {
+            format!(
+                "SELECT sort, body, version, count FROM {table} WHERE partition = ?1 AND sort >= ?2 AND sort < ?3 \
+                 AND sort {comparison} ?4 AND (expires IS NULL OR expires > ?5) ORDER BY sort {order} LIMIT ?6"
+            )
+        };
+        // An expired item counts as absent: writing over it begins again at version 1.
+        let insert = format!(
+            "INSERT INTO {table} (partition, sort, body, version, count, expires) VALUES (?1, ?2, ?3, 1, 0, ?4) \
+             ON CONFLICT (partition, sort) DO UPDATE SET body = ?3, expires = ?4, \
+             version = CASE WHEN expires <= ?5 THEN 1 ELSE version + 1 END, \
+             count = CASE WHEN expires <= ?5 THEN 0 ELSE count END"
+        );
+        let live = "(expires IS NULL OR expires > ?4)";
+        Self {
+            get: format!(
+                "SELECT sort, body, version, count FROM {table} \
+                 WHERE partition = ?1 AND sort = ?2 AND (expires IS NULL OR expires > ?3)"
+            ),
+            ascending: query(">", "ASC"),
+            descending: query("<", "DESC"),
+            put_absent: format!("{insert} WHERE expires <= ?5"),
+            put_any: insert,
+            put_version: format!(
+                "UPDATE {table} SET body = ?3, expires = ?4, version = version + 1 WHERE partition = ?1 \
+                 AND sort = ?2 AND (expires IS NULL OR expires > ?5) AND version = ?6"
+            ),
+            delete_any: format!("DELETE FROM {table} WHERE partition = ?1 AND sort = ?2"),
+            delete_version: format!(
+                "DELETE FROM {table} WHERE partition = ?1 AND sort = ?2 AND version = ?3 AND {live}"
+            ),
+            add: format!(
+                "INSERT INTO {table} (partition, sort, body, version, count, expires) \
+                 VALUES (?1, ?2, '', 0, ?3, ?4) ON CONFLICT (partition, sort) DO UPDATE SET \
+                 count = CASE WHEN expires <= ?5 THEN ?3 ELSE count + ?3 END, \
+                 body = CASE WHEN expires <= ?5 THEN '' ELSE body END, \
+                 version = CASE WHEN expires <= ?5 THEN 0 ELSE version END, expires = COALESCE(?4, expires)"
+            ),
+            check: format!(
+                "SELECT version FROM {table} WHERE partition = ?1 AND sort = ?2 \
+                 AND (expires IS NULL OR expires > ?3)"
+            ),
+            sweep: format!(
+                "DELETE FROM {table} WHERE (partition, sort) IN \
+                 (SELECT partition, sort FROM {table} WHERE expires <= ?1 LIMIT ?2)"
+            ),
+        }
+    }
+}
+
+/// One bridge's reading of its own items.
+pub(crate) struct SqlView<'a> {
+    pub(crate) connection: &'a Shared,
+    pub(crate) sql: &'a ItemsSql,
+    pub(crate) now: Timestamp,
+}
+
+fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
+    Ok(Item { sort: row.get(0)?, body: row.get(1)?, version: row.get(2)?, count: row.get(3)? })
+}
+
+fn unreadable(error: rusqlite::Error) -> Failure {
+    Failure::retry(format!("the store does not answer: {error}"))
+}
+
+#[async_trait]
+impl View for SqlView<'_> {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, Failure> {
+        let connection = lock(self.connection);
+        let mut statement = connection.prepare_cached(&self.sql.get).map_err(unreadable)?;
+        statement
+            .query_row(params![key.partition, key.sort, self.now.ms()], item)
+            .optional()
+            .map_err(unreadable)
+    }
+
+    async fn query(&self, query: &Query) -> Result<Page, Failure> {
+        let limit = query.limit.min(MAX_PAGE_ITEMS);
+        let (sql, unbounded) = match query.order {
+            Order::Ascending => (&self.sql.ascending, ""),
+            Order::Descending => (&self.sql.descending, AFTER_ALL),
+        };
+        let end = match query.prefix.as_str() {
+            "" => AFTER_ALL.to_owned(),
+            prefix => format!("{prefix}{AFTER_ALL}"),
+        };
+        let after = query.after.as_deref().unwrap_or(unbounded);
+        let connection = lock(self.connection);
+        let mut statement = connection.prepare_cached(sql).map_err(unreadable)?;
+        let values = params![query.partition, query.prefix, end, after, self.now.ms(), limit + 1];
+        let mut items = statement
+            .query_map(values, item)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(unreadable)?;
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = more.then(|| items.last().map(|last| last.sort.clone())).flatten();
+        Ok(Page { items, next })
+    }
+}
+
+/// Sorts after every text that a key may hold: the greatest character, as often as it needs to be.
+const AFTER_ALL: &str = "\u{10FFFF}\u{10FFFF}\u{10FFFF}\u{10FFFF}";
+
+/// Writes what an outcome says. `Ok(false)`: an expectation does not hold, and the caller must roll back.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) fn write(
+    connection: &Connection,
+    sql: &ItemsSql,
+    writes: &[Write],
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    let now = now.ms();
+    for write in writes {
+        let Key { partition, sort } = write.key();
+        let held = match write {
+            Write::Put { body, expect, expires_at, .. } => {
+                let expires = expires_at.map(Timestamp::ms);
+                match expect {
+                    Expect::Any => connection
+                        .prepare_cached(&sql.put_any)?
+                        .execute(params![partition, sort, body, expires, now])?,
+                    Expect::Absent => connection
+                        .prepare_cached(&sql.put_absent)?
+                        .execute(params![partition, sort, body, expires, now])?,
+                    Expect::Version(version) => connection
+                        .prepare_cached(&sql.put_version)?
+                        .execute(params![partition, sort, body, expires, now, version])?,
+                }
+            }
+            Write::Delete { expect: Expect::Version(version), .. } => connection
+                .prepare_cached(&sql.delete_version)?
+                .execute(params![partition, sort, version, now])?,
+            Write::Delete { expect: Expect::Any, .. } => {
+                connection.prepare_cached(&sql.delete_any)?.execute(params![partition, sort])?;
+                1
+            }
+            Write::Add { amount, expires_at, .. } => connection
+                .prepare_cached(&sql.add)?
+                .execute(params![partition, sort, amount, expires_at.map(Timestamp::ms), now])?,
+            Write::Check { expect, .. } | Write::Delete { expect, .. } => {
+                let version: Option<u64> = connection
+                    .prepare_cached(&sql.check)?
+                    .query_row(params![partition, sort, now], |row| row.get(0))
+                    .optional()?;
+                usize::from(match expect {
+                    Expect::Any => true,
+                    Expect::Absent => version.is_none(),
+                    Expect::Version(wanted) => version == Some(*wanted),
+                })
+            }
+        };
+        if held == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Removes at most `most` expired items, and says how many there were.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) fn sweep(
+    connection: &Connection,
+    sql: &ItemsSql,
+    now: Timestamp,
+    most: usize,
+) -> rusqlite::Result<usize> {
+    connection.prepare_cached(&sql.sweep)?.execute(params![now.ms(), most])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use switchboard_core::contract::{StoreUnderTest, store_keeps_its_contract};
+    use switchboard_core::store;
+
+    use super::*;
+
+    struct Sqlite {
+        connection: Shared,
+        sql: ItemsSql,
+        now: AtomicI64,
+    }
+
+    impl Sqlite {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_ms(self.now.load(Ordering::Relaxed))
+        }
+    }
+
+    /// The contract reads through a view of its own each time, at the test's own clock.
+    #[async_trait]
+    impl View for Sqlite {
+        async fn get(&self, key: &Key) -> Result<Option<Item>, Failure> {
+            SqlView { connection: &self.connection, sql: &self.sql, now: self.now() }.get(key).await
+        }
+        async fn query(&self, query: &Query) -> Result<Page, Failure> {
+            SqlView { connection: &self.connection, sql: &self.sql, now: self.now() }.query(query).await
+        }
+    }
+
+    #[async_trait]
+    impl StoreUnderTest for Sqlite {
+        fn view(&self) -> &dyn View {
+            self
+        }
+        async fn commit(&self, writes: &[Write]) -> Result<(), Failure> {
+            store::check_limits(writes)?;
+            let mut connection = lock(&self.connection);
+            let transaction = connection.transaction().unwrap();
+            if !write(&transaction, &self.sql, writes, self.now()).unwrap() {
+                return Err(Failure::retry("conflict"));
+            }
+            transaction.commit().unwrap();
+            Ok(())
+        }
+        async fn set_now(&self, now: Timestamp) {
+            self.now.store(now.ms(), Ordering::Relaxed);
+        }
+    }
+
+    fn sqlite(directory: &std::path::Path) -> Sqlite {
+        let connection =
+            crate::bus::database::open_for_writing(&directory.join("hub.sqlite3"), &["sms"]).unwrap();
+        Sqlite { connection: Mutex::new(connection), sql: ItemsSql::new("sms"), now: AtomicI64::new(0) }
+    }
+
+    #[test]
+    fn the_store_in_sqlite_keeps_the_contract() {
+        let directory = tempfile::tempdir().unwrap();
+        futures::executor::block_on(store_keeps_its_contract(&sqlite(directory.path())));
+    }
+
+    #[test]
+    fn expired_items_are_swept_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = sqlite(directory.path());
+        let expiring = |sort: &str, at| {
+            let key = Key::new("p", sort);
+            Write::Put {
+                key,
+                body: "x".into(),
+                expect: Expect::Any,
+                expires_at: Some(Timestamp::from_ms(at)),
+            }
+        };
+        let writes = [expiring("a", 10), expiring("b", 20), expiring("c", 30)];
+        futures::executor::block_on(store.commit(&writes)).unwrap();
+        let connection = lock(&store.connection);
+        assert_eq!(sweep(&connection, &store.sql, Timestamp::from_ms(20), 10).unwrap(), 2);
+        assert_eq!(sweep(&connection, &store.sql, Timestamp::from_ms(20), 10).unwrap(), 0);
+    }
+}

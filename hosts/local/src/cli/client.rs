@@ -1,0 +1,48 @@
+//! Talking to a running hub.
+
+use anyhow::{Context, Result, bail};
+use reqwest::{Method, RequestBuilder, Response};
+
+use super::Reach;
+
+/// A request to the hub.
+///
+/// # Errors
+/// When the address is not one.
+pub(super) fn request(reach: &Reach, method: Method, path: &str) -> Result<RequestBuilder> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let base = reach.hub.trim_end_matches('/');
+    let request = client.request(method, format!("{base}{path}"));
+    Ok(match &reach.token {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    })
+}
+
+/// Sends it; an answer other than 2xx is an error with the hub's reason.
+///
+/// # Errors
+/// When the hub cannot be reached or refuses.
+pub(super) async fn send(reach: &Reach, request: RequestBuilder) -> Result<Response> {
+    let response =
+        request.send().await.with_context(|| format!("no hub answers at {}; is it running?", reach.hub))?;
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    let status = response.status();
+    let body = response.text().await.unwrap_or_default();
+    let reason = serde_json::from_str::<serde_json::Value>(&body)
+        .ok()
+        .and_then(|value| value["error"].as_str().map(str::to_owned))
+        .unwrap_or(body);
+    bail!("the hub says {}: {reason}", status.as_u16())
+}
+
+/// A part of a path, with what has a meaning in paths written as `%..`.
+pub(super) fn segment(text: &str) -> String {
+    let mut url = url::Url::parse("http://hub").unwrap_or_else(|_| unreachable!("it is a URL"));
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.push(text);
+    }
+    url.path().trim_start_matches('/').to_owned()
+}

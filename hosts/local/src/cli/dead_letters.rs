@@ -1,0 +1,113 @@
+//! `switchboard dead-letters`: what could not be delivered, and what to do with it.
+
+use anyhow::Result;
+use clap::Subcommand;
+use reqwest::Method;
+use serde_json::Value;
+
+use super::Reach;
+use super::client::{request, send};
+
+#[derive(Subcommand)]
+pub(super) enum What {
+    /// Lists them, oldest first
+    List {
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Shows one whole, with its event or effect
+    Show {
+        /// The dead letter's number
+        id: i64,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Tries one again, or all
+    Redrive {
+        /// The dead letter's number
+        #[arg(required_unless_present = "all")]
+        id: Option<i64>,
+        /// Every one that there is now
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Gives one up; its event stays in the archive
+    Discard {
+        /// The dead letter's number
+        id: i64,
+        #[command(flatten)]
+        reach: Reach,
+    },
+}
+
+pub(super) async fn run(what: What) -> Result<()> {
+    match what {
+        What::List { reach } => list(&reach).await,
+        What::Show { id, reach } => {
+            let path = format!("/api/dead-letters/{id}");
+            let letter: Value = send(&reach, request(&reach, Method::GET, &path)?).await?.json().await?;
+            println!("{letter:#}");
+            Ok(())
+        }
+        What::Redrive { id, reach, .. } => {
+            let ids = match id {
+                Some(id) => vec![id],
+                None => all(&reach).await?.iter().filter_map(|letter| letter["id"].as_i64()).collect(),
+            };
+            for id in &ids {
+                let path = format!("/api/dead-letters/{id}/redrive");
+                send(&reach, request(&reach, Method::POST, &path)?).await?;
+            }
+            println!("{} tried again", ids.len());
+            Ok(())
+        }
+        What::Discard { id, reach } => {
+            let path = format!("/api/dead-letters/{id}");
+            send(&reach, request(&reach, Method::DELETE, &path)?).await?;
+            println!("discarded");
+            Ok(())
+        }
+    }
+}
+
+async fn list(reach: &Reach) -> Result<()> {
+    let letters = all(reach).await?;
+    for letter in &letters {
+        let text = |name: &str| letter[name].as_str().unwrap_or_default().to_owned();
+        let about = match text("destination") {
+            destination if destination.is_empty() => {
+                letter["event"]["detail-type"].as_str().unwrap_or_default().to_owned()
+            }
+            destination => destination,
+        };
+        println!(
+            "{}  {}  {}  {about}  {} attempts  {}: {}",
+            letter["id"],
+            text("at"),
+            text("listener"),
+            letter["attempts"],
+            text("kind"),
+            text("reason")
+        );
+    }
+    if letters.is_empty() {
+        eprintln!("no dead letters");
+    }
+    Ok(())
+}
+
+/// Every dead letter, page by page.
+async fn all(reach: &Reach) -> Result<Vec<Value>> {
+    let mut letters: Vec<Value> = Vec::new();
+    loop {
+        let after = letters.last().and_then(|letter| letter["id"].as_i64()).unwrap_or(0);
+        let path = format!("/api/dead-letters?after={after}");
+        let page: Value = send(reach, request(reach, Method::GET, &path)?).await?.json().await?;
+        match page["dead_letters"].as_array() {
+            Some(found) if !found.is_empty() => letters.extend(found.iter().cloned()),
+            _ => return Ok(letters),
+        }
+    }
+}

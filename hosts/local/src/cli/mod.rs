@@ -1,0 +1,159 @@
+//! The command line: what each command is called, what it takes, and its exit status.
+//!
+//! Exit status: 0 done; 1 it did not work (or `match`: no match); 2 the command or the configuration is wrong.
+
+mod client;
+mod dead_letters;
+mod matching;
+mod send;
+mod tail;
+mod trace;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config::{Configuration, Flags};
+use crate::hub::{self, CannotStart};
+
+/// Joins a web chat, phones, Slack and panic buttons on one event bus.
+#[derive(Parser)]
+#[command(name = "switchboard", version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// How to reach a running hub.
+#[derive(clap::Args, Clone)]
+struct Reach {
+    /// The hub's address
+    #[arg(long, default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    hub: String,
+    /// The hub's token; not needed on the hub's own machine
+    #[arg(long, env = "SWITCHBOARD_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts the hub; prints `ready` when it is, and ends cleanly on SIGTERM and SIGINT
+    Run {
+        /// Where everything is kept [default: ./data]
+        #[arg(long, env = "SWITCHBOARD_DATA", value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// Where to listen [default: 127.0.0.1:8080]
+        #[arg(long, env = "SWITCHBOARD_LISTEN", value_name = "ADDR")]
+        listen: Option<SocketAddr>,
+        /// The configuration file [default: switchboard.toml if it is there]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Rules to use instead of the built-in ones, one a file
+        #[arg(long, value_name = "DIR")]
+        wiring: Option<PathBuf>,
+        /// How log lines are written, on standard error; RUST_LOG says which
+        #[arg(long, value_enum, default_value_t = Log::Text)]
+        log: Log,
+    },
+    /// Posts a message
+    Send {
+        /// The room
+        #[arg(long)]
+        room: String,
+        /// The writer's name
+        #[arg(long = "as", value_name = "NAME")]
+        name: String,
+        /// What to say
+        text: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Prints events as they happen, one JSON envelope a line
+    Tail {
+        /// Only events that match this EventBridge pattern
+        #[arg(long, value_name = "JSON")]
+        pattern: Option<String>,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Tells the whole story of a message
+    Trace {
+        /// Our id, a Twilio SID, a Slack ts or a phone number
+        id: String,
+        /// Print what the hub answers, as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// What could not be delivered, and what to do with it
+    DeadLetters {
+        #[command(subcommand)]
+        what: dead_letters::What,
+    },
+    /// Does an event match a pattern? Exit status 0 yes, 1 no, 2 not a valid pattern or event
+    Match(matching::Arguments),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Log {
+    /// Lines for people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Parses the command line and does what it says.
+pub(crate) fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Match(arguments) => matching::run(&arguments),
+        command => match block_on(command) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) if error.is::<CannotStart>() => {
+                eprintln!("switchboard: {error}");
+                ExitCode::from(2)
+            }
+            Err(error) => {
+                eprintln!("switchboard: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn block_on(command: Command) -> Result<()> {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        anyhow::bail!("TLS was set up twice");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        match command {
+            Command::Run { data, listen, config, wiring, log } => {
+                start_log(log);
+                let environment = std::env::vars().collect();
+                let flags = Flags { data, listen, config, wiring };
+                let configuration = Configuration::read(&flags, &environment)
+                    .map_err(|error| CannotStart(error.to_string()))?;
+                hub::run(configuration).await
+            }
+            Command::Send { room, name, text, reach } => send::run(&reach, &room, &name, &text).await,
+            Command::Tail { pattern, reach } => tail::run(&reach, pattern.as_deref()).await,
+            Command::Trace { id, json, reach } => trace::run(&reach, &id, json).await,
+            Command::DeadLetters { what } => dead_letters::run(what).await,
+            Command::Match(_) => Ok(()),
+        }
+    })
+}
+
+fn start_log(log: Log) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log {
+        Log::Text => lines.with_target(false).init(),
+        Log::Json => lines.json().flatten_event(true).init(),
+    }
+}

@@ -1,0 +1,275 @@
+//! The whole configuration: flags, then the environment, then the file, then defaults; the host's own part
+//! here, each bridge's in its folder. What is wrong refuses to start, with its place and the mend.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use switchboard_bridges::settings::Document;
+use switchboard_bridges::{ConfigError, Settings};
+use switchboard_core::{Links, Rooms, Secret, SmsAccess};
+use switchboard_rules::wiring::Wiring;
+use url::Url;
+
+/// Names that the environment and the file know; what each means is in README.md.
+const NAMES: [&str; 12] = [
+    "TWILIO_ACCOUNT_SID",
+    "TWILIO_AUTH_TOKEN",
+    "TWILIO_FROM",
+    "TWILIO_MESSAGING_SERVICE_SID",
+    "TWILIO_API_BASE",
+    "SLACK_SIGNING_SECRET",
+    "SLACK_BOT_TOKEN",
+    "SLACK_API_BASE",
+    "PUBLIC_BASE_URL",
+    "SWITCHBOARD_TOKEN",
+    "SWITCHBOARD_DATA",
+    "SWITCHBOARD_LISTEN",
+];
+/// Tables of the file: the rooms, and the bridges' own.
+const SECTIONS: [&str; 4] = ["rooms", "sms", "slack", "moderation"];
+/// The file that is read when it is there.
+const DEFAULT_FILE: &str = "switchboard.toml";
+/// What a hub with no file has: one room that phones may join, and a channel of the pretend Slack.
+const DEFAULT_ROOMS: &str = "[rooms.lobby]\ntitle = \"Lobby\"\nslack_channel = \"C0LOBBY\"\nsms = \"open\"\n";
+
+/// What the flags of `run` say.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Flags {
+    pub(crate) data: Option<PathBuf>,
+    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) wiring: Option<PathBuf>,
+}
+
+/// Everything, checked.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    pub(crate) data: PathBuf,
+    pub(crate) listen: SocketAddr,
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) token: Option<Secret>,
+    pub(crate) public_base_url: Option<Url>,
+    pub(crate) wiring: Wiring,
+    pub(crate) rooms: Arc<Rooms>,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) document: Document,
+    /// Without credentials: runs against the pretend one.
+    pub(crate) twilio_is_pretend: bool,
+    pub(crate) slack_is_pretend: bool,
+}
+
+impl Configuration {
+    /// Reads and checks everything that can be checked before anything starts.
+    ///
+    /// # Errors
+    /// The place, the fault and the mend.
+    pub(crate) fn read(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        let (file, document) = read_file(flags.config.as_deref())?;
+        check_keys(&document)?;
+        let mut values = BTreeMap::new();
+        for name in NAMES {
+            let from_file = document.text(name)?;
+            let given = environment.get(name).filter(|value| !value.trim().is_empty()).cloned().or(from_file);
+            values.extend(given.map(|value| (name.to_owned(), value)));
+        }
+        let value = |name: &str| values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+
+        let listen = match (flags.listen, value("SWITCHBOARD_LISTEN")) {
+            (Some(listen), _) => listen,
+            (None, Some(text)) => text.parse().map_err(|_| {
+                ConfigError::new(format!("SWITCHBOARD_LISTEN is {text:?}"))
+                    .mend("write it like 127.0.0.1:8080")
+            })?,
+            (None, None) => SocketAddr::from(([127, 0, 0, 1], 8080)),
+        };
+        let data = flags.data.clone().or_else(|| value("SWITCHBOARD_DATA").map(PathBuf::from));
+        let public_base_url = value("PUBLIC_BASE_URL").map(public_url).transpose()?;
+        let token = value("SWITCHBOARD_TOKEN").map(Secret::new);
+
+        let rooms: Rooms = match document.section("rooms")? {
+            Some(rooms) => rooms,
+            None => {
+                Document::parse("the default rooms", DEFAULT_ROOMS)?.section("rooms")?.unwrap_or_default()
+            }
+        };
+        check_rooms(&rooms)?;
+        let wiring = match &flags.wiring {
+            Some(directory) => Wiring::load(directory),
+            None => Wiring::embedded(),
+        }
+        .map_err(|error| ConfigError::new(error.to_string()))?;
+
+        let twilio_is_pretend = is_pretend(&values, &["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"])?;
+        let slack_is_pretend = is_pretend(&values, &["SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN"])?;
+        if !twilio_is_pretend && public_base_url.is_none() {
+            return Err(ConfigError::new("TWILIO_AUTH_TOKEN is set and PUBLIC_BASE_URL is not")
+                .mend("set PUBLIC_BASE_URL to the address under which Twilio reaches this hub; its signatures cover it"));
+        }
+        Ok(Self {
+            data: data.unwrap_or_else(|| PathBuf::from("data")),
+            listen,
+            file,
+            token,
+            public_base_url,
+            wiring,
+            rooms: Arc::new(rooms),
+            environment: values,
+            document,
+            twilio_is_pretend,
+            slack_is_pretend,
+        })
+    }
+
+    /// What the bridges are configured with.
+    pub(crate) fn settings(&self, public_base_url: Url, link_key: Secret) -> Settings {
+        Settings {
+            environment: self.environment.clone(),
+            rooms: Arc::clone(&self.rooms),
+            links: Links::new(public_base_url, link_key),
+            document: self.document.clone(),
+        }
+    }
+}
+
+fn read_file(named: Option<&Path>) -> Result<(Option<PathBuf>, Document), ConfigError> {
+    let path = named.unwrap_or_else(|| Path::new(DEFAULT_FILE));
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((Some(path.to_owned()), Document::parse(&path.display().to_string(), &text)?)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
+            Ok((None, Document::default()))
+        }
+        Err(error) => Err(ConfigError::new(format!("{}: cannot be read: {error}", path.display()))
+            .mend("check the path and its permissions, or leave out --config")),
+    }
+}
+
+fn check_keys(document: &Document) -> Result<(), ConfigError> {
+    for (key, span) in document.keys()? {
+        if !NAMES.contains(&key.as_str()) && !SECTIONS.contains(&key.as_str()) {
+            let known = NAMES.iter().chain(&SECTIONS).copied().collect::<Vec<_>>().join(", ");
+            return Err(document
+                .fault(format!("unknown key {key}"), Some(span))
+                .mend(format!("known are: {known}")));
+        }
+    }
+    Ok(())
+}
+
+fn check_rooms(rooms: &Rooms) -> Result<(), ConfigError> {
+    for (name, room) in rooms.iter() {
+        if room.slack_channel.is_none() && room.sms == SmsAccess::Off {
+            return Err(ConfigError::new(format!("[rooms.{name}] is wired to nothing"))
+                .mend("give it a slack_channel, or sms = \"open\" or \"listed\""));
+        }
+        if room.sms == SmsAccess::Listed && room.phones.is_empty() {
+            return Err(ConfigError::new(format!("[rooms.{name}] has sms = \"listed\" and no phones"))
+                .mend("list them: phones = [\"+14155550100\"]"));
+        }
+        if room.sms != SmsAccess::Listed && !room.phones.is_empty() {
+            return Err(ConfigError::new(format!(
+                "[rooms.{name}] lists phones, but its sms is not \"listed\""
+            ))
+            .mend("write sms = \"listed\", or take the phones out"));
+        }
+    }
+    Ok(())
+}
+
+/// A provider with none of its credentials is pretended; one with a part of them is a mistake.
+fn is_pretend(values: &BTreeMap<String, String>, names: &[&str]) -> Result<bool, ConfigError> {
+    let missing: Vec<&str> = names.iter().copied().filter(|name| !values.contains_key(*name)).collect();
+    match missing.as_slice() {
+        [] => Ok(false),
+        missing if missing.len() == names.len() => Ok(true),
+        missing => Err(ConfigError::new(format!(
+            "{} is not set, and {} are",
+            missing.join(", "),
+            names.join(" or ")
+        ))
+        .mend("set all of them for the real provider, or none for the pretend one")),
+    }
+}
+
+fn public_url(text: &str) -> Result<Url, ConfigError> {
+    let wrong = || {
+        ConfigError::new("PUBLIC_BASE_URL is not a base address")
+            .mend("write it like https://hub.example, with no query and no path beyond a prefix")
+    };
+    let url: Url = text.parse().map_err(|_| wrong())?;
+    let plain = matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none();
+    if plain && url.fragment().is_none() { Ok(url) } else { Err(wrong()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(file: &str, environment: &[(&str, &str)]) -> Result<Configuration, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("hub.toml");
+        std::fs::write(&path, file).unwrap();
+        let flags = Flags { config: Some(path.clone()), ..Flags::default() };
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Configuration::read(&flags, &environment)
+            .map_err(|error| error.to_string().replace(&path.display().to_string(), "hub.toml"))
+    }
+
+    #[test]
+    fn nothing_at_all_is_a_configuration() {
+        let configuration = read("", &[]).unwrap();
+        assert!(configuration.twilio_is_pretend && configuration.slack_is_pretend);
+        assert_eq!(configuration.listen.to_string(), "127.0.0.1:8080");
+        assert!(configuration.rooms.get(&"lobby".parse().unwrap()).is_some());
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_file() {
+        let file = "SWITCHBOARD_LISTEN = \"127.0.0.1:1\"\nSWITCHBOARD_DATA = \"here\"\n";
+        let configuration = read(file, &[("SWITCHBOARD_LISTEN", "127.0.0.1:2")]).unwrap();
+        assert_eq!(configuration.listen.port(), 2);
+        assert_eq!(configuration.data, PathBuf::from("here"));
+    }
+
+    #[test]
+    fn what_is_wrong_names_its_place_and_the_mend() {
+        for (file, environment, expected) in [
+            (
+                "[rooms.lobby]\nsms = \"open\"\n[smss]\n",
+                &[][..],
+                "hub.toml:3: unknown key smss — to mend it: known are",
+            ),
+            ("[rooms.lobby]\nsms = \"maybe\"\n", &[], "hub.toml:2: [rooms]: unknown variant `maybe`"),
+            ("[rooms.\"No Room\"]\nsms = \"open\"\n", &[], "hub.toml:1: [rooms]: a room's name"),
+            (
+                "[rooms.lobby]\ntitle = \"x\"\n",
+                &[],
+                "[rooms.lobby] is wired to nothing — to mend it: give it",
+            ),
+            ("[rooms.lobby]\nsms = \"listed\"\n", &[], "[rooms.lobby] has sms = \"listed\" and no phones"),
+            ("TWILIO_ACCOUNT_SID = \"AC1\"\n", &[], "TWILIO_AUTH_TOKEN is not set"),
+            ("", &[("SLACK_BOT_TOKEN", "xoxb-1")], "SLACK_SIGNING_SECRET is not set"),
+            (
+                "",
+                &[("TWILIO_ACCOUNT_SID", "AC1"), ("TWILIO_AUTH_TOKEN", "t")],
+                "TWILIO_AUTH_TOKEN is set and PUBLIC_BASE_URL",
+            ),
+            ("", &[("PUBLIC_BASE_URL", "hub.example")], "PUBLIC_BASE_URL is not a base address"),
+            ("", &[("SWITCHBOARD_LISTEN", "8080")], "SWITCHBOARD_LISTEN is \"8080\""),
+            ("SWITCHBOARD_LISTEN = 8080\n", &[], "hub.toml:1: [SWITCHBOARD_LISTEN]: invalid type"),
+            ("= 1\n", &[], "hub.toml:1: "),
+        ] {
+            let error = read(file, environment).unwrap_err();
+            assert!(error.starts_with(expected), "{file:?} {environment:?}\n gave {error}");
+            assert!(!error.contains("xoxb"), "a secret in {error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_named_must_be_there() {
+        let flags = Flags { config: Some("no/such.toml".into()), ..Flags::default() };
+        let error = Configuration::read(&flags, &BTreeMap::new()).unwrap_err().to_string();
+        assert!(error.starts_with("no/such.toml: cannot be read"), "{error}");
+    }
+}

@@ -1,0 +1,235 @@
+//! The hub, assembled: the data directory, the writer thread, the doors, the pretend providers; and its end.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use switchboard_core::{Secret, Timestamp};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{broadcast, watch};
+use tracing::{error, info, warn};
+use url::Url;
+
+use crate::bus::archive::Archive;
+use crate::bus::inbox::Inbox;
+use crate::bus::{Parts, Start, Writer, database};
+use crate::config::Configuration;
+use crate::metrics::Metrics;
+use crate::outside::{Client, FileBlobs, Ground, carry_out};
+use crate::trace::TraceIndex;
+use crate::web::access::Access;
+use crate::{sandbox, web};
+
+/// Events that `tail` may be behind before it reads the archive instead.
+const SHOWN: usize = 1024;
+
+/// Why the hub does not start: the operator's to mend, exit status 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct CannotStart(pub(crate) String);
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`CannotStart`] for what the operator can mend.
+pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
+    let (_lock, link_key) = take_directory(&configuration.data)?;
+    let listener = TcpListener::bind(configuration.listen).await.map_err(|error| {
+        CannotStart(format!(
+            "cannot listen on {}: {error} — to mend it: choose another with --listen",
+            configuration.listen
+        ))
+    })?;
+    let address = listener.local_addr()?;
+    // The pretend providers and the hub reach each other over this machine's own loopback.
+    let near = if address.ip().is_unspecified() {
+        SocketAddr::from(([127, 0, 0, 1], address.port()))
+    } else {
+        address
+    };
+    let base = format!("http://{near}");
+    let public = match configuration.public_base_url.clone() {
+        Some(url) => url,
+        None => Url::parse(&base)?,
+    };
+    let sandbox = sandbox::start(&mut configuration, &base, &public, &link_key)?;
+    let settings = configuration.settings(public.clone(), link_key);
+    let bridges = switchboard_bridges::all(&settings).map_err(|error| CannotStart(error.to_string()))?;
+
+    let path = configuration.data.join("hub.sqlite3");
+    let names: Vec<&str> = bridges.iter().map(|bridge| bridge.declaration().name).collect();
+    let connection = database::open_for_writing(&path, &names)?;
+    let archive = Archive::new(&path);
+    let clock: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(now);
+    let metrics = Arc::new(Metrics::new()?);
+    let inbox = Arc::new(Inbox::default());
+    let (shown, _) = broadcast::channel(SHOWN);
+    let blobs = FileBlobs::new(configuration.data.join("blobs"));
+    let ground = Arc::new(Ground {
+        http: Client::new()?,
+        blobs: blobs.clone(),
+        inbox: Arc::clone(&inbox),
+        clock: Arc::clone(&clock),
+    });
+    let runtime = tokio::runtime::Handle::current();
+    let start = move |start: Start| {
+        runtime.spawn(carry_out(start, Arc::clone(&ground)));
+    };
+    let writer = Writer::new(Parts {
+        connection,
+        bridges: bridges.clone(),
+        wiring: configuration.wiring.clone(),
+        inbox: Arc::clone(&inbox),
+        clock: Arc::clone(&clock),
+        random: Box::new(rand::random::<f64>),
+        start: Box::new(start),
+        shown: shown.clone(),
+        metrics: Arc::clone(&metrics),
+    })
+    .map_err(|error| CannotStart(format!("{error:#}")))?;
+
+    let (stop, stopping) = watch::channel(false);
+    let hub = Arc::new(web::Hub {
+        bridges,
+        inbox: Arc::clone(&inbox),
+        traces: TraceIndex::new(&configuration.data.join("trace.sqlite3"), archive.clone()),
+        archive,
+        shown,
+        metrics,
+        access: Access::new(configuration.token.clone()),
+        links: settings.links.clone(),
+        blobs,
+        clock,
+        stopping: stopping.clone(),
+    });
+    let router = web::router(&hub).merge(sandbox.router(&hub));
+    announce(&configuration, &base, &public);
+    let writer = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run())?;
+    let server = tokio::spawn(web::server::serve(listener, router, stopping));
+    println!("ready");
+
+    wait_for_signal().await?;
+    info!("stopping: the doors are closed, what is under way ends");
+    stop.send_replace(true);
+    sandbox.stop().await;
+    server.await?;
+    inbox.stop();
+    let ended = tokio::task::spawn_blocking(move || writer.join()).await?;
+    if ended.is_err() {
+        error!("the writer thread panicked; what was accepted is on disk");
+        anyhow::bail!("the writer thread panicked");
+    }
+    info!("stopped");
+    Ok(())
+}
+
+/// Locks the data directory and reads, or makes, the key that signs links.
+fn take_directory(directory: &Path) -> Result<(File, Secret)> {
+    let cannot = |what: &str, error: &dyn std::fmt::Display| {
+        CannotStart(format!(
+            "the data directory {}: {what}: {error} — to mend it: choose another with --data",
+            directory.display()
+        ))
+    };
+    fs::create_dir_all(directory).map_err(|error| cannot("cannot be made", &error))?;
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(directory.join("lock"))
+        .map_err(|error| cannot("is not writable", &error))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(cannot("is in use", &"another hub runs in it").into()),
+        Err(TryLockError::Error(error)) => return Err(cannot("cannot be locked", &error).into()),
+    }
+    let path = directory.join("key");
+    let key = match fs::read_to_string(&path) {
+        Ok(key) if !key.trim().is_empty() => key.trim().to_owned(),
+        _ => {
+            let key = hex::encode(rand::random::<[u8; 32]>());
+            let mut file = OpenOptions::new()
+                .create(true)
+                .truncate(true)
+                .write(true)
+                .mode(0o600)
+                .open(&path)
+                .map_err(|error| cannot("is not writable", &error))?;
+            file.write_all(key.as_bytes())?;
+            file.sync_all()?;
+            key
+        }
+    };
+    Ok((lock, Secret::new(key)))
+}
+
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The start-up lines: what runs where, and against whom.
+fn announce(configuration: &Configuration, base: &str, public: &Url) {
+    let public = public.as_str().trim_end_matches('/');
+    println!("switchboard {} at {base}, data in {}", env!("CARGO_PKG_VERSION"), configuration.data.display());
+    match &configuration.file {
+        Some(file) => println!("configuration: {}", file.display()),
+        None => println!("configuration: none; one room, \"lobby\""),
+    }
+    if configuration.twilio_is_pretend {
+        println!("twilio: pretend (no TWILIO_ACCOUNT_SID); its phones are at {base}/sandbox");
+    } else {
+        println!("twilio: real; webhooks {public}/twilio/messages and {public}/twilio/status");
+    }
+    if configuration.slack_is_pretend {
+        println!("slack: pretend (no SLACK_BOT_TOKEN); its channels are at {base}/sandbox");
+    } else {
+        println!("slack: real; request URLs {public}/slack/events, /slack/commands and /slack/interactions");
+    }
+    for (name, room) in configuration.rooms.iter() {
+        let channel = room.slack_channel.as_deref().unwrap_or("none");
+        println!("room {name}: slack channel {channel}, sms {:?}", room.sms);
+    }
+    for name in ["SLACK_APP_TOKEN", "MQTT_URL"] {
+        if std::env::var_os(name).is_some() {
+            warn!(name, "this name is set, and nothing here uses it yet");
+        }
+    }
+}
+
+async fn wait_for_signal() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_has_one_hub_and_keeps_its_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let (lock, key) = take_directory(directory.path()).unwrap();
+        let error = take_directory(directory.path()).unwrap_err().to_string();
+        assert!(error.contains("is in use"), "{error}");
+        drop(lock);
+        assert_eq!(take_directory(directory.path()).unwrap().1, key);
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_says_so() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = take_directory(&file.path().join("below")).unwrap_err().to_string();
+        assert!(error.contains("cannot be made") && error.contains("--data"), "{error}");
+    }
+}

@@ -1,0 +1,10 @@
+//! The outside as this host reaches it: the providers over HTTP, files in the data directory, and the tasks in
+//! which effects are carried out.
+
+mod blobs;
+mod carry_out;
+mod http;
+
+pub(crate) use blobs::FileBlobs;
+pub(crate) use carry_out::{Ground, carry_out};
+pub(crate) use http::Client;

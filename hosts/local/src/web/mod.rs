@@ -1,0 +1,53 @@
+//! The hub's HTTP side: the bridges' doors, the operators' interface, and who may use which.
+
+pub(crate) mod access;
+mod api;
+mod doors;
+mod media;
+pub(crate) mod server;
+mod tail;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde_json::json;
+use switchboard_core::{Bridge, Links, Timestamp};
+use tokio::sync::broadcast;
+
+use crate::bus::archive::Archive;
+use crate::bus::inbox::Inbox;
+use crate::metrics::Metrics;
+use crate::outside::FileBlobs;
+use crate::trace::TraceIndex;
+
+/// What the handlers share.
+pub(crate) struct Hub {
+    pub(crate) bridges: Vec<Arc<dyn Bridge>>,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) archive: Archive,
+    pub(crate) traces: TraceIndex,
+    pub(crate) shown: broadcast::Sender<(i64, Arc<[u8]>)>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) access: access::Access,
+    pub(crate) links: Links,
+    pub(crate) blobs: FileBlobs,
+    pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Turned to true when the hub stops: streams end.
+    pub(crate) stopping: tokio::sync::watch::Receiver<bool>,
+}
+
+/// All routes.
+pub(crate) fn router(hub: &Arc<Hub>) -> Router {
+    Router::new()
+        .merge(doors::routes(hub))
+        .merge(api::routes(hub))
+        .merge(media::routes(hub))
+        .fallback(|| async { refusal(StatusCode::NOT_FOUND, "no such path") })
+}
+
+/// A refusal with its reason.
+pub(crate) fn refusal(status: StatusCode, reason: &str) -> Response {
+    (status, axum::Json(json!({ "error": reason }))).into_response()
+}
