@@ -300,7 +300,6 @@ pub(super) async fn requested(
         segments,
         message_id: requested.message_id.clone(),
         room: requested.room.clone(),
-        round: 1,
     };
     let mut effect = Effect::new(destination(config, &requested.lane), &Task::SendText(task))?;
     effect.not_before = not_before;
