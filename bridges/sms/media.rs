@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use switchboard_core::{Attachment, Blob, BlobId, Failure, HttpError, Ports};
 use url::Url;
 
-use super::act::{Done, Draft};
+use super::act::{self, Done, Draft};
 use super::config::{self, Config};
 use super::wire::RemoteFile;
 
@@ -118,7 +118,7 @@ async fn fetch(config: &Config, file: &RemoteFile, ports: &Ports<'_>) -> Result<
             Ok(response) => response,
             Err(HttpError::TooLarge(_)) => return Err(Missing::Note("it is too large")),
             // To ask for a file twice does no harm, so an unknown end is a failed one.
-            Err(error) => return Err(Missing::Later(Failure::retry(error.to_string()))),
+            Err(error) => return Err(Missing::Later(Failure::retry(act::no_answer(&error)))),
         };
         match response.status().as_u16() {
             200 => return check(config, file, response.into_body()),

@@ -230,6 +230,7 @@ fn changed(change: Change, room: &str, sender: (Surface, &str, &str), text: &str
         text: text.into(),
         attachments: Vec::new(),
         thread_parent: None,
+        provider_id: None,
         time: NOW,
         hops: 0,
         provider_id: None,
