@@ -119,7 +119,8 @@ async fn slow_and_endless_senders_are_cut_off_while_others_are_served() {
             answer.lines().next().unwrap_or_default().to_owned()
         }
     };
-    let head = "POST /twilio/messages HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n";
+    let head =
+        "POST /twilio/messages HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n";
     let slow_body = knock(format!("{head}Content-Length: 100\r\n\r\nBody="));
     let flood = knock(format!("{head}{}\r\n", "X-A: b\r\n".repeat(5000)));
     let long = knock(format!("{head}X-A: {}\r\n\r\n", "b".repeat(100_000)));
@@ -142,7 +143,12 @@ async fn the_same_webhook_ten_times_at_once_and_after_a_restart_is_one_event() {
     let join = text(1, "JOIN lobby Ann");
     assert_eq!(status(&house, &join).await, 200);
     let hello = text(2, "hello");
-    let said = sign::slack("/slack/events", "application/json", &slack_message("1700000000.000100", "hi"), sign::now_s());
+    let said = sign::slack(
+        "/slack/events",
+        "application/json",
+        &slack_message("1700000000.000100", "hi"),
+        sign::now_s(),
+    );
     for _ in 0..2 {
         for signed in [&hello, &said] {
             let answers = join_all((0..10).map(|_| status(&house, signed))).await;
