@@ -20,6 +20,8 @@
 //! letters turned upside down or drawn over several lines, and a word cut in two pieces of several letters by a
 //! space, which cannot be told from two innocent words.
 
+use std::sync::LazyLock;
+
 use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 use unicode_security::confusable_detection::skeleton;
 
@@ -201,8 +203,21 @@ fn foreign(letter: char) -> [char; 3] {
     }
 }
 
+/// Greek and Cyrillic, whose letters are looked up for every character of an ordinary text in these.
+const NEIGHBOURS: std::ops::RangeInclusive<u32> = 0x370..=0x52f;
+
 /// The small ASCII letter that this looks like, if it looks like one.
 pub(super) fn looks_like(letter: char) -> char {
+    static TABLE: LazyLock<Vec<char>> =
+        LazyLock::new(|| NEIGHBOURS.map(|code| char::from_u32(code).map_or(NONE, look_up)).collect());
+    if NEIGHBOURS.contains(&u32::from(letter)) {
+        let place = (u32::from(letter) - NEIGHBOURS.start()) as usize;
+        return TABLE.get(place).copied().unwrap_or(NONE);
+    }
+    look_up(letter)
+}
+
+fn look_up(letter: char) -> char {
     let mut buffer = [0; 4];
     let mut prototype = skeleton(letter.encode_utf8(&mut buffer)).filter(|c| !is_combining_mark(*c));
     match (prototype.next(), prototype.next()) {

@@ -29,6 +29,7 @@ pub(super) fn message(id: &str, revision: u64, who: &str, text: &str) -> Message
         text: text.to_owned(),
         attachments: Vec::new(),
         thread_parent: None,
+        provider_id: None,
         time: NOW,
         hops: 0,
     }
@@ -313,4 +314,22 @@ fn what_is_no_order_is_refused_with_the_right_status() {
             other => panic!("{path} {body}: {other:?}"),
         }
     }
+}
+
+#[test]
+fn an_operator_shows_what_is_held_or_does_not() {
+    let mut house = House::new("[moderation]\nheld_words = ['grue']");
+    for id in ["m1", "m2"] {
+        let outcome = house.hear(post(message(id, 1, "Ann", "a grue"))).unwrap();
+        assert_eq!(told(&outcome), [format!("held {id}/1 held_word")]);
+        assert!(matches!(house.order("retract", id), Err(Failure::Refuse { status: 409, .. })));
+    }
+    assert_eq!(told(&house.order_outcome("release", "m1").unwrap()), ["1 posted m1/1 a grue"]);
+    assert_eq!(told(&house.order_outcome("block", "m2").unwrap()), ["blocked m2/1 operator"]);
+    for (verb, id) in [("release", "m1"), ("release", "m2"), ("block", "m1"), ("block", "m2")] {
+        assert!(matches!(house.order(verb, id), Err(Failure::Refuse { status: 409, .. })), "{verb} {id}");
+    }
+    // An edit that waits is no message yet.
+    house.hear(edit(message("m3", 2, "Ann", "early"))).unwrap();
+    assert!(matches!(house.order("release", "m3"), Err(Failure::Refuse { status: 404, .. })));
 }

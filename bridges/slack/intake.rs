@@ -204,6 +204,7 @@ pub(super) fn say(
         text,
         attachments,
         thread_parent: parent,
+        provider_id: Some(said.ts.as_str().to_owned()),
         time: said.ts.time(),
         hops: said.mark.as_ref().map_or(0, |mark| mark.hops),
     };

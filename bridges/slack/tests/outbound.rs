@@ -19,6 +19,7 @@ fn sms(text: &str) -> Message {
         thread_parent: None,
         time: NOW,
         hops: 0,
+        provider_id: None,
     }
 }
 

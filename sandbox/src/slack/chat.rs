@@ -154,6 +154,7 @@ fn dress(message: &mut Message, params: &Params) {
     message.icons = picture("icon_emoji", "emoji").or_else(|| picture("icon_url", "image_48"));
     if message.username.is_some() || message.icons.is_some() {
         message.user = None;
+        message.bot_profile = None;
         message.subtype.get_or_insert("bot_message".into());
     }
 }

@@ -6,12 +6,14 @@
 //! Events that wait to be retried are not kept over a restart.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::conversations::shown;
 use super::message::{Message, Ts};
 use super::workspace::{Channel, Workspace};
 use crate::house::House;
@@ -19,7 +21,7 @@ use crate::ids::{now_ms, slack_id};
 use crate::signing;
 use crate::webhooks::{Attempt, NoAnswer, Webhook};
 
-/// Above this many tasks under way echoes are not sent, and a line in the log says so.
+/// Above this many tasks under way echoes are not sent, and counted as left out.
 const MOST_UNDER_WAY: usize = 20_000;
 /// The legacy verification token, which nobody should check.
 const TOKEN: &str = "sandbox-verification-token";
@@ -36,6 +38,9 @@ pub(crate) struct Event {
 struct MessageEvent<'a> {
     #[serde(flatten)]
     message: &'a Message,
+    /// The thread's parent, when a reply is shown in the channel too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root: Option<Value>,
     channel: &'a str,
     event_ts: Ts,
     channel_type: &'a str,
@@ -85,14 +90,22 @@ impl Workspace {
     /// A message was posted.
     pub(crate) fn posted(&self, channel: &Channel, message: &Message) -> Event {
         let (id, kind) = (&channel.id, channel.kind());
-        self.event(id, &MessageEvent { message, channel: id, event_ts: message.ts, channel_type: kind })
+        let broadcast = message.subtype.as_deref() == Some("thread_broadcast");
+        let root = message.thread_ts.filter(|_| broadcast).and_then(|parent| channel.get(parent));
+        let root = root.map(|root| shown(channel, root, false));
+        self.event(id, &MessageEvent { message, root, channel: id, event_ts: message.ts, channel_type: kind })
     }
 
     /// A message was changed at `at`.
     pub(crate) fn changed(&self, channel: &Channel, before: &Message, after: &Message, at: Ts) -> Event {
+        let mut message = shown(channel, after, true);
+        if after.bot_id.is_none() && !after.hidden {
+            message["source_team"] = json!(self.team);
+            message["user_team"] = json!(self.team);
+        }
         let event = json!({
-            "type": "message", "subtype": "message_changed", "hidden": true, "message": after,
-            "previous_message": before, "channel": channel.id, "ts": at, "event_ts": at,
+            "type": "message", "subtype": "message_changed", "hidden": true, "message": message,
+            "previous_message": shown(channel, before, true), "channel": channel.id, "ts": at, "event_ts": at,
             "channel_type": channel.kind(),
         });
         self.event(&channel.id, &event)
@@ -143,7 +156,10 @@ impl House {
             return;
         }
         if self.tasks.living() > MOST_UNDER_WAY {
-            tracing::warn!("an echo to the hub was left out: too many are under way");
+            // Each would be a line; the first tells the reason, `GET /webhooks` how many.
+            if self.echoes_left_out.fetch_add(1, Ordering::Relaxed) == 0 {
+                tracing::warn!("echoes to the hub are left out: too many wait for its answer");
+            }
             return;
         }
         let (house, event) = (Arc::clone(self), make());

@@ -86,11 +86,7 @@ async fn receive(State(house): State<Arc<House>>, Path(method): Path<String>, re
     let key = params.text("channel").or_else(|| params.text("channel_id")).unwrap_or_default().into_owned();
     let fault = house.faults.pick("slack", &method, &key);
 
-    let instead = match &fault {
-        Some(fault) => fault.before(&house.tasks).await,
-        None => None,
-    };
-    let outcome = match instead {
+    let outcome = match fault.as_ref().and_then(Fault::instead) {
         Some(instead) => Outcome::Instead(instead),
         None if unreadable.is_some() => Outcome::Answered(Err(unreadable.unwrap_or_default())),
         None => carry_out(&house, &method, &key, &params, &head.headers),

@@ -85,6 +85,11 @@ pub(crate) struct Message {
     pub(crate) parent_user_id: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) files: Vec<Value>,
+    /// `false` beside files, as Slack says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) upload: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) display_as_bot: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) edited: Option<Edited>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -132,10 +137,20 @@ impl Message {
             thread_ts: None,
             parent_user_id: None,
             files: Vec::new(),
+            upload: None,
+            display_as_bot: None,
             edited: None,
             reactions: Vec::new(),
             hidden: false,
         }
+    }
+
+    /// Makes it the message of a file.
+    pub(crate) fn share(&mut self, file: Value) {
+        self.subtype = Some("file_share".into());
+        self.upload = Some(false);
+        self.display_as_bot = Some(false);
+        self.files.push(file);
     }
 
     /// Whether it is shown in a thread only.

@@ -143,7 +143,6 @@ fn share(house: &Arc<House>, channel_id: &str, ids: &[String], comment: String, 
     let workspace = &mut *guard;
     let ts = workspace.next_ts();
     let mut message = Message::bare(ts, &workspace.team, mrkdwn::posted(comment));
-    message.subtype = Some("file_share".into());
     message.user = Some(Arc::clone(&workspace.bot_user));
     message.thread_ts = thread_ts;
     for id in ids {
@@ -151,7 +150,7 @@ fn share(house: &Arc<House>, channel_id: &str, ids: &[String], comment: String, 
         let mut file = StoredFile::clone(file);
         file.shares.push((channel_id.to_owned(), ts));
         let file = Arc::new(file);
-        message.files.push(file.wire(house));
+        message.share(file.wire(house));
         house.keep(&Entry::File(Arc::clone(&file)));
         workspace.files.put(file);
     }

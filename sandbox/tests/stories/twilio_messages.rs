@@ -73,7 +73,7 @@ async fn without_the_right_credentials_nothing_is_done() {
     let account = town.settings.twilio.account_sid.clone();
     let url = town.twilio_url("/Messages.json");
     for password in [None, Some("wrong")] {
-        let mut request = town.http.post(&url).body(format!("To=%2B15550100177&From=%2B15550100100&Body=x"));
+        let mut request = town.http.post(&url).body("To=%2B15550100177&From=%2B15550100100&Body=x");
         if let Some(password) = password {
             request = request.basic_auth(&account, Some(password));
         }

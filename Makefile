@@ -1,0 +1,60 @@
+# The few commands we use. `make run` and `make test` are all that a newcomer needs.
+
+CARGO ?= cargo
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+# What the tests need beside cargo goes below target/, so that `make clean` takes it away again.
+TOOLS := $(TARGET)/tools
+VENV := $(TOOLS)/venv
+NODE := $(TOOLS)/node
+
+.PHONY: run build test check setup bench soak clean
+
+## Builds and starts the hub: no account needed.
+run: build
+	$(TARGET)/release/switchboard run
+
+## target/release/switchboard
+build:
+	$(CARGO) build --release --locked --package switchboard-local
+
+## Installs what the tests need, then runs every check and test.
+test: setup check
+
+## Format, lints, documentation and every test.
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+	$(CARGO) build --workspace --bins --examples --locked
+	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(CARGO) test --workspace --locked --no-fail-fast
+
+## The official clients (Python, Node) and strace.
+setup: $(VENV)/.done $(NODE)/.done
+	@command -v strace >/dev/null || { echo "installing strace"; apt-get install -y strace >/dev/null; } \
+		|| { echo "strace is missing and could not be installed: install it and try again" >&2; exit 1; }
+
+$(VENV)/.done: tests/clients/requirements.txt
+	@command -v python3 >/dev/null || { echo "python3 is missing: install it and try again" >&2; exit 1; }
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement tests/clients/requirements.txt
+	touch $@
+
+$(NODE)/.done: tests/clients/package.json tests/clients/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js and try again" >&2; exit 1; }
+	mkdir -p $(NODE)
+	cp tests/clients/package.json tests/clients/package-lock.json $(NODE)/
+	npm ci --prefix $(NODE) --ignore-scripts --silent
+	touch $@
+
+## Measures; results go into docs/figures.md by hand.
+bench: build
+	$(CARGO) run --release --locked --package switchboard-stories --bin bench
+
+## The long tests: 200 kills.
+soak: setup
+	$(CARGO) build --workspace --bins --locked
+	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_KILLS=200 \
+		$(CARGO) test --locked --package switchboard-stories --test crash -- --nocapture
+
+clean:
+	$(CARGO) clean
