@@ -154,6 +154,9 @@ fn a_pretend_api_on_this_machine_needs_no_https() {
     let with = format!("{file} with credentials");
     let jpeg = "image/jpeg";
     check_at(&environment, file, jpeg, vec![ok(JPEG)], &[&with], "image-1.jpg image/jpeg 13");
+    let stored = "http://127.0.0.1:8080/sandbox/twilio/media/ME?expires=1&signature=x";
+    let answers = vec![to(stored), ok(JPEG)];
+    check_at(&environment, file, jpeg, answers, &[&with, stored], "image-1.jpg image/jpeg 13");
     let not_allowed = "file-1: it is kept on a host that is not allowed";
     check_at(&environment, "http://127.0.0.1:9999/x", jpeg, vec![ok(JPEG)], &[], not_allowed);
     check_at(&environment, "http://mms.twiliocdn.com/x", jpeg, vec![ok(JPEG)], &[], not_allowed);
@@ -210,6 +213,7 @@ fn what_may_pass_is_tried_again_and_what_will_not_is_a_note() {
         (vec![Err(HttpError::Unanswered("time-out".into()))], "retry"),
         (vec![Err(HttpError::NotSent("refused".into()))], "retry"),
         (vec![Err(HttpError::TooLarge(1))], "file-1: it is too large"),
+        (status(400), "file-1: Twilio's storage refused it"),
         (status(403), "file-1: Twilio's storage refused it"),
         (status(404), "file-1: Twilio does not have it any more"),
         (status(302), "file-1: Twilio's storage sent us nowhere"),
