@@ -70,19 +70,21 @@ pub(crate) fn insert_arrival(
     Ok(())
 }
 
-/// Writes an event into the archive. `false`: it is there already, and is not published again.
+/// Writes an event into the archive. `false`: it came from outside before, and is not published again.
 pub(crate) fn insert_event(
     db: &Connection,
     position: i64,
     event: &Event,
+    outside: bool,
     bytes: &[u8],
     now: Timestamp,
 ) -> rusqlite::Result<bool> {
     let rows = db
         .prepare_cached(
-            "INSERT INTO events (position, id, at, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO events (position, id, outside, at, body) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (id) WHERE outside = 1 DO NOTHING",
         )?
-        .execute(params![position, id_bytes(event.id.as_str()), now.ms(), bytes])?;
+        .execute(params![position, id_bytes(event.id.as_str()), outside, now.ms(), bytes])?;
     Ok(rows == 1)
 }
 

@@ -41,7 +41,9 @@ const DOOR_POLICY: Policy = Policy { attempts: 20, max_age_s: 86_400, concurrenc
 /// Most timers fired in a turn, and expired items swept.
 const TIMERS_A_TURN: usize = 64;
 /// How often expired items are swept.
-const SWEEP_EVERY: Duration = Duration::from_secs(30);
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// How many items of each bridge are looked at then.
+const SWEPT_AT_ONCE: usize = 2000;
 /// How long a clean stop waits for attempts that are under way.
 const STOP_WITHIN: Duration = Duration::from_secs(25);
 
@@ -105,6 +107,8 @@ pub(crate) struct Writer {
     next_position: i64,
     next_timer: Option<i64>,
     next_sweep: Timestamp,
+    /// How far each bridge's items have been swept.
+    swept: Vec<(String, String)>,
     parts: Outside,
     batch: Batch,
 }
@@ -180,6 +184,7 @@ impl Writer {
             })?;
             rule_listener.push(*index);
         }
+        let swept = vec![Default::default(); parts.bridges.len()];
         let bridges = parts
             .bridges
             .into_iter()
@@ -202,6 +207,7 @@ impl Writer {
             next_position: 1,
             next_timer: None,
             next_sweep: Timestamp::default(),
+            swept,
             parts: Outside {
                 inbox: parts.inbox,
                 clock: parts.clock,
@@ -954,7 +960,7 @@ impl Writer {
             }
         }
         for (event, bytes) in outcome.events.into_iter().zip(encoded) {
-            self.publish(event, bytes)?;
+            self.publish(event, bytes, to.origin.is_none())?;
         }
         for change in outcome.timers {
             let name = self.bridges[bridge].0.declaration().name;
@@ -1005,10 +1011,10 @@ impl Writer {
         }
     }
 
-    fn publish(&mut self, event: Event, bytes: Vec<u8>) -> Fatal<()> {
+    fn publish(&mut self, event: Event, bytes: Vec<u8>, outside: bool) -> Fatal<()> {
         let now = self.batch.now;
         let position = self.next_position;
-        if !rows::insert_event(&lock(&self.db), position, &event, &bytes, now)? {
+        if !rows::insert_event(&lock(&self.db), position, &event, outside, &bytes, now)? {
             self.parts.metrics.repeated_events.inc();
             return Ok(());
         }
@@ -1064,8 +1070,8 @@ impl Writer {
             return Ok(());
         }
         self.next_sweep = now.plus(SWEEP_EVERY);
-        for (_, sql) in &self.bridges {
-            view::sweep(&lock(&self.db), sql, now, 500)?;
+        for (index, (_, sql)) in self.bridges.iter().enumerate() {
+            view::sweep(&lock(&self.db), sql, now, &mut self.swept[index], SWEPT_AT_ONCE)?;
         }
         Ok(())
     }
