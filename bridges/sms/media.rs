@@ -154,11 +154,16 @@ fn allowed(config: &Config, url: &Url) -> bool {
     }
 }
 
-/// The API's origin only. A regional API's files are at Twilio's main one.
+/// Below the API's own paths only: storage refuses whoever brings two proofs, and a pretend one stands on the
+/// API's own origin. A regional API's files are at Twilio's main one.
 fn takes_credentials(config: &Config, url: &Url) -> bool {
+    let below = |base: &str| {
+        let rest = url.path().strip_prefix(base.trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.starts_with("/2010-04-01/"))
+    };
     let regional = config.api_url.host_str().is_some_and(|host| host.ends_with(".twilio.com"));
     let main = url.scheme() == "https" && url.host_str() == Some("api.twilio.com") && url.port().is_none();
-    same_origin(url, &config.api_url) || regional && main
+    same_origin(url, &config.api_url) && below(config.api_url.path()) || regional && main && below("")
 }
 
 fn same_origin(one: &Url, other: &Url) -> bool {

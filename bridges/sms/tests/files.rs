@@ -143,6 +143,8 @@ fn credentials_stay_with_the_api_and_no_other_host_is_asked() {
     let relative = vec![to("/2010-04-01/other"), ok(JPEG)];
     let other = "https://api.twilio.com/2010-04-01/other with credentials";
     check(API_FILE, jpeg, relative, &[&with, other], "image-1.jpg image/jpeg 13");
+    let elsewhere = "https://api.twilio.com/media/ME";
+    check(API_FILE, jpeg, vec![to("/media/ME"), ok(JPEG)], &[&with, elsewhere], "image-1.jpg image/jpeg 13");
     check("not a link", jpeg, vec![], &[], "file-1: Twilio gave no link to it");
 }
 
@@ -154,6 +156,9 @@ fn a_pretend_api_on_this_machine_needs_no_https() {
     let with = format!("{file} with credentials");
     let jpeg = "image/jpeg";
     check_at(&environment, file, jpeg, vec![ok(JPEG)], &[&with], "image-1.jpg image/jpeg 13");
+    let stored = "http://127.0.0.1:8080/sandbox/twilio/media/ME?signature=x";
+    let answers = vec![to(stored), ok(JPEG)];
+    check_at(&environment, file, jpeg, answers, &[&with, stored], "image-1.jpg image/jpeg 13");
     let not_allowed = "file-1: it is kept on a host that is not allowed";
     check_at(&environment, "http://127.0.0.1:9999/x", jpeg, vec![ok(JPEG)], &[], not_allowed);
     check_at(&environment, "http://mms.twiliocdn.com/x", jpeg, vec![ok(JPEG)], &[], not_allowed);
