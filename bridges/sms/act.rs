@@ -126,8 +126,8 @@ fn refused(response: &http::Response<Bytes>) -> Result<Done, Failure> {
             Verdict::OptedOut => Ok(Done::OptedOut { code: Some(code) }),
             Verdict::Failed => Ok(Done::Failed { code }),
             Verdict::Mend => Err(Failure::refuse(status, codes::reason(code))),
-            Verdict::Later(at_least) => {
-                let after = retry_after(response).map_or(at_least, |asked| asked.max(at_least));
+            Verdict::Later(unless_told) => {
+                let after = retry_after(response).unwrap_or(unless_told);
                 Err(Failure::retry_after(codes::reason(code), after))
             }
             Verdict::Bug => Err(Failure::bug(codes::reason(code))),

@@ -233,7 +233,6 @@ fn changed(change: Change, room: &str, sender: (Surface, &str, &str), text: &str
         provider_id: None,
         time: NOW,
         hops: 0,
-        provider_id: None,
     };
     let id = EventId::from_cause(&["test", room, &seq.to_string()]);
     let changed = RoomChanged { lane: room.into(), seq, change, message, by: None, reaction: None };
