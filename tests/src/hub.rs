@@ -41,8 +41,12 @@ pub fn command() -> Command {
 /// `run` with the pretend providers' credentials.
 pub fn run_command(directory: &Path, sandbox: &str, port: u16) -> Command {
     let mut command = command();
+    command.arg("run");
+    let wiring = directory.join("wiring");
+    if wiring.exists() {
+        command.arg("--wiring").arg(wiring);
+    }
     command
-        .arg("run")
         .arg("--data")
         .arg(directory.join("data"))
         .args(["--listen", &format!("127.0.0.1:{port}")])
@@ -120,6 +124,27 @@ impl Hub {
     pub async fn get(&self, path: &str) -> (u16, String) {
         let response = self.http.get(format!("{}{path}", self.base())).send().await.expect("the hub answers");
         (response.status().as_u16(), response.text().await.expect("the hub answers"))
+    }
+
+    /// Orders something of it; any status.
+    pub async fn order(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let method = method.parse().expect("a method");
+        let mut request = self.http.request(method, format!("{}{path}", self.base()));
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let response = request.send().await.expect("the hub answers");
+        let status = response.status().as_u16();
+        let text = response.text().await.expect("the hub answers");
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// Everything that it knows of an id, a provider's id or an address: events with what became of them, oldest
+    /// first; none where it knows nothing.
+    pub async fn trace(&self, id: &str) -> Vec<Value> {
+        let (_, text) = self.get(&format!("/api/trace/{id}")).await;
+        let answer: Value = serde_json::from_str(&text).expect("JSON");
+        answer["events"].as_array().cloned().unwrap_or_default()
     }
 
     /// A sum over the samples of a metric.

@@ -40,6 +40,9 @@ pub const HUB_NUMBER: &str = "+15550100100";
 pub const LOBBY: &str = "[rooms.lobby]\ntitle = \"Lobby\"\nslack_channel = \"C0LOBBY\"\nsms = \"open\"\n\
      [sms]\nsegments_per_second = 0\n";
 
+/// How the hub's answer to a JOIN begins.
+pub const JOINED: &str = "You are in ";
+
 /// A hub between pretend providers.
 pub struct House {
     /// The hub's process.
@@ -58,11 +61,32 @@ impl House {
         Self::open_with(configuration, |_| {}).await
     }
 
+    /// The same, where a listener gives up after so many attempts.
+    pub async fn open_impatient(configuration: &str, listener: &str, attempts: u32) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let wiring = directory.path().join("wiring");
+        std::fs::create_dir(&wiring).expect("a directory");
+        let own = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules/wiring");
+        for file in std::fs::read_dir(own).expect("the wiring") {
+            let file = file.expect("a file");
+            let text = std::fs::read_to_string(file.path()).expect("a rule");
+            let mut rule: Value = serde_json::from_str(&text).expect("a rule");
+            if rule["listener"] == listener {
+                rule["delivery"]["attempts"] = json!(attempts);
+            }
+            std::fs::write(wiring.join(file.file_name()), rule.to_string()).expect("a rule is written");
+        }
+        Self::open_in(directory, configuration, |_| {}).await
+    }
+
     /// The same, with other pretend providers.
     pub async fn open_with(configuration: &str, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::open_in(tempfile::tempdir().expect("a directory"), configuration, change).await
+    }
+
+    async fn open_in(directory: TempDir, configuration: &str, change: impl FnOnce(&mut Settings)) -> Self {
         // Another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let directory = tempfile::tempdir().expect("a directory");
         std::fs::write(directory.path().join("switchboard.toml"), configuration)
             .expect("a configuration file");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -113,6 +137,40 @@ impl House {
     pub async fn text(&self, phone: &str, body: &str) -> u64 {
         let sent = self.control("POST", &format!("/phone/{phone}/text"), json!({ "body": body })).await;
         sent["webhook"]["status"].as_u64().unwrap_or(0)
+    }
+
+    /// Phones join a room, each under a name, and have read what they are told.
+    pub async fn join(&self, room: &str, phones: &[(&str, &str)]) {
+        for (phone, name) in phones {
+            assert_eq!(self.text(phone, &format!("JOIN {room} {name}")).await, 200);
+        }
+        self.hub.quiet().await;
+    }
+
+    /// What a phone has received from the people of its rooms, oldest first: without [`JOINED`] and the words
+    /// that Twilio says by itself.
+    pub async fn heard(&self, phone: &str) -> Vec<String> {
+        let phone = self.control("GET", &format!("/phone/{phone}"), Value::Null).await;
+        let received = phone["received"].as_array().expect("a list");
+        let others = received.iter().filter(|text| text["automatic"] != json!(true));
+        let mut heard = texts(&others.cloned().collect());
+        heard.retain(|text| !text.starts_with(JOINED));
+        heard
+    }
+
+    /// Waits until a phone has heard exactly these, in this order.
+    pub async fn expect_heard(&self, phone: &str, expected: &[&str]) {
+        wait_for(&format!("{phone} hears"), expected, || self.heard(phone)).await;
+    }
+
+    /// How often a method of a provider took effect, and how often it was called; `key` is what the hub put into
+    /// the call to know it by.
+    pub async fn count(&self, method: &str, key: Option<&str>) -> (u64, u64) {
+        let key = key.map(|key| format!("&key={key}")).unwrap_or_default();
+        let path = format!("/calls/count?method={method}{key}");
+        let count = self.control("GET", &path, Value::Null).await;
+        let number = |name: &str| count[name].as_u64().expect("a number");
+        (number("effects"), number("calls"))
     }
 
     /// What a phone has received, oldest first.
@@ -181,12 +239,29 @@ impl House {
         self.end().await;
     }
 
+    /// The same, where the story made dead letters: as many as these, each with these words in its reason.
+    pub async fn close_with_dead_letters(self, expected: &[&str]) {
+        let letters = self.settle().await;
+        let reason = |letter: &Value| letter["reason"].as_str().unwrap_or_default().to_owned();
+        let reasons: Vec<String> = letters.iter().map(reason).collect();
+        let fits = reasons.len() == expected.len()
+            && reasons.iter().zip(expected).all(|(reason, words)| reason.contains(words));
+        assert!(fits, "expected dead letters {expected:#?}\nfound {letters:#?}");
+        self.end().await;
+    }
+
     /// Ends the hub cleanly, whatever is left over.
     pub async fn end(mut self) {
         self.hub.stop().await;
         self.sandbox.stop().await;
         self.server.abort();
     }
+}
+
+/// The events of a trace that are of this kind, each its detail.
+pub fn details(trace: &[Value], kind: &str) -> Vec<Value> {
+    let of_kind = trace.iter().filter(|traced| traced["event"]["detail-type"] == kind);
+    of_kind.map(|traced| traced["event"]["detail"].clone()).collect()
 }
 
 fn texts(messages: &Value) -> Vec<String> {
