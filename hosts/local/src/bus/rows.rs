@@ -363,12 +363,18 @@ pub(crate) fn insert_dead_letter(
     Ok(())
 }
 
-/// Takes a dead letter out: (listener, position, effect).
-pub(crate) fn take_dead_letter(
-    db: &Connection,
-    id: i64,
-) -> rusqlite::Result<Option<(i64, Option<i64>, Option<i64>)>> {
+/// What a dead letter was about.
+pub(crate) struct Buried {
+    pub(crate) listener: i64,
+    pub(crate) position: Option<i64>,
+    pub(crate) effect: Option<i64>,
+}
+
+/// Takes a dead letter out.
+pub(crate) fn take_dead_letter(db: &Connection, id: i64) -> rusqlite::Result<Option<Buried>> {
     db.prepare_cached("DELETE FROM dead_letters WHERE id = ?1 RETURNING listener, position, effect")?
-        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .query_row([id], |row| {
+            Ok(Buried { listener: row.get(0)?, position: row.get(1)?, effect: row.get(2)? })
+        })
         .optional()
 }

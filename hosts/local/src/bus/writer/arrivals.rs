@@ -7,7 +7,7 @@ use tracing::{error, info};
 
 use super::{Fatal, For, TIMERS_A_TURN, Writer};
 use crate::bus::inbox::{DoorJob, Order};
-use crate::bus::rows::{self, DeadLetter, EffectState};
+use crate::bus::rows::{self, Buried, DeadLetter, EffectState};
 use crate::bus::view::lock;
 
 impl Writer {
@@ -83,9 +83,11 @@ impl Writer {
                 let taken = rows::take_dead_letter(&lock(&self.db), id)?;
                 let found = match taken {
                     None => false,
-                    Some((_, _, Some(effect))) => self.redrive_effect(effect)?,
-                    Some((listener, Some(position), None)) => self.redrive_delivery(listener, position)?,
-                    Some((_, None, None)) => false,
+                    Some(Buried { effect: Some(effect), .. }) => self.redrive_effect(effect)?,
+                    Some(Buried { listener, position: Some(position), .. }) => {
+                        self.redrive_delivery(listener, position)?
+                    }
+                    Some(Buried { .. }) => false,
                 };
                 info!(dead_letter = id, found, "a dead letter is tried again");
                 self.batch.orders.push((answer, found));

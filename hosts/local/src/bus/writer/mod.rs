@@ -17,13 +17,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use switchboard_core::outcome::MAX_ATTEMPT;
-use switchboard_core::{Bridge, Effect, Failure, Reply, Timestamp};
+use switchboard_core::{Bridge, Effect, Failure, Timestamp};
 use switchboard_rules::Rules;
 use switchboard_rules::wiring::{Delivery as Policy, Wiring};
 use tokio::sync::{broadcast, oneshot};
 use tracing::{error, warn};
 
-use super::inbox::{Attempted, DoorJob, Inbox, Order};
+use super::inbox::{Answer, Attempted, DoorJob, Inbox, Order};
 use super::queue::{DeliveryState, Queue, WINDOW};
 use super::rows::{self, EffectRow, EffectState, StoredEffect};
 use super::view::{self, ItemsSql, Shared, lock};
@@ -128,7 +128,7 @@ struct Batch {
     now: Timestamp,
     deliveries: BTreeSet<(usize, i64)>,
     effects: BTreeSet<i64>,
-    answers: Vec<(oneshot::Sender<Result<Reply, Failure>>, Result<Reply, Failure>)>,
+    answers: Vec<(oneshot::Sender<Answer>, Answer)>,
     orders: Vec<(oneshot::Sender<bool>, bool)>,
     starts: Vec<Start>,
     shown: Vec<Shown>,
