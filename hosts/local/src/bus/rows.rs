@@ -70,19 +70,21 @@ pub(crate) fn insert_arrival(
     Ok(())
 }
 
-/// Writes an event into the archive. `false`: it is there already, and is not published again.
+/// Writes an event into the archive. `false`: it came from outside before, and is not published again.
 pub(crate) fn insert_event(
     db: &Connection,
     position: i64,
     event: &Event,
+    outside: bool,
     bytes: &[u8],
     now: Timestamp,
 ) -> rusqlite::Result<bool> {
     let rows = db
         .prepare_cached(
-            "INSERT INTO events (position, id, at, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO events (position, id, outside, at, body) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (id) WHERE outside = 1 DO NOTHING",
         )?
-        .execute(params![position, id_bytes(event.id.as_str()), now.ms(), bytes])?;
+        .execute(params![position, id_bytes(event.id.as_str()), outside, now.ms(), bytes])?;
     Ok(rows == 1)
 }
 
@@ -361,12 +363,18 @@ pub(crate) fn insert_dead_letter(
     Ok(())
 }
 
-/// Takes a dead letter out: (listener, position, effect).
-pub(crate) fn take_dead_letter(
-    db: &Connection,
-    id: i64,
-) -> rusqlite::Result<Option<(i64, Option<i64>, Option<i64>)>> {
+/// What a dead letter was about.
+pub(crate) struct Buried {
+    pub(crate) listener: i64,
+    pub(crate) position: Option<i64>,
+    pub(crate) effect: Option<i64>,
+}
+
+/// Takes a dead letter out.
+pub(crate) fn take_dead_letter(db: &Connection, id: i64) -> rusqlite::Result<Option<Buried>> {
     db.prepare_cached("DELETE FROM dead_letters WHERE id = ?1 RETURNING listener, position, effect")?
-        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .query_row([id], |row| {
+            Ok(Buried { listener: row.get(0)?, position: row.get(1)?, effect: row.get(2)? })
+        })
         .optional()
 }

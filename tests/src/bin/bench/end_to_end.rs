@@ -87,7 +87,7 @@ pub(crate) async fn run() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let arrived = bench.slack.take_times();
-    let sent_at = sent_at.lock().expect("no panic");
+    let sent_at = std::mem::take(&mut *sent_at.lock().expect("no panic"));
     let mut times: Vec<f64> = sent_at
         .iter()
         .filter_map(|(number, at)| {
@@ -102,7 +102,6 @@ pub(crate) async fn run() {
         percentile(&times, 0.5),
         percentile(&times, 0.99)
     );
-    drop(sent_at);
     let letters = bench.hub.dead_letters().await.len();
     assert_eq!(letters, 0, "dead letters");
     bench.close().await;
