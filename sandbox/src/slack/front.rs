@@ -192,6 +192,7 @@ fn carry_out(house: &Arc<House>, method: &str, key: &str, params: &Params, heade
         "files.getUploadURLExternal" => uploads::get_url(house, params),
         "files.completeUploadExternal" => uploads::complete(house, params),
         "files.info" => uploads::info(house, params),
+        "files.delete" => uploads::delete(house, params),
         "users.info" => directory::user(house, params),
         "users.list" => directory::users(house),
         "auth.test" => Ok(directory::whoami(house)),
@@ -242,7 +243,8 @@ fn tier(method: &str) -> Option<f64> {
         | "conversations.open"
         | "conversations.join"
         | "reactions.add"
-        | "bots.info" => Some(50.0),
+        | "bots.info"
+        | "files.delete" => Some(50.0),
         "users.info"
         | "files.info"
         | "files.getUploadURLExternal"
