@@ -120,11 +120,12 @@ impl Inbox {
         self.something.notify_one();
     }
 
-    /// Waits for something to do, at most so long, and takes it.
-    pub(crate) fn take(&self, at_most: Duration) -> Jobs {
+    /// Waits for something to do, at most so long, and takes it. `stopping`: the writer knows that it is to stop.
+    pub(crate) fn take(&self, at_most: Duration, stopping: bool) -> Jobs {
         let mut waiting = self.lock();
-        let idle =
-            |w: &mut Waiting| w.attempted.is_empty() && w.doors.is_empty() && w.orders.is_empty() && !w.stop;
+        let idle = |w: &mut Waiting| {
+            w.attempted.is_empty() && w.doors.is_empty() && w.orders.is_empty() && (stopping || !w.stop)
+        };
         if !at_most.is_zero() {
             let (woken, _) = self
                 .something
@@ -166,12 +167,12 @@ mod tests {
             assert!(inbox.knock(job(1)));
         }
         assert!(!inbox.knock(job(1)), "too many");
-        assert_eq!(inbox.take(Duration::ZERO).doors.len(), MAX_DOORS_A_BATCH);
+        assert_eq!(inbox.take(Duration::ZERO, false).doors.len(), MAX_DOORS_A_BATCH);
         assert!(inbox.knock(job(1)), "there is room again");
         let inbox = Inbox::default();
         assert!(inbox.knock(job(MAX_DOOR_BYTES)));
         assert!(!inbox.knock(job(1)), "too large");
-        inbox.take(Duration::ZERO);
+        inbox.take(Duration::ZERO, false);
         assert!(inbox.knock(job(1)), "taken bytes do not count");
     }
 
@@ -180,6 +181,6 @@ mod tests {
         let inbox = Inbox::default();
         inbox.stop();
         assert!(!inbox.knock(job(1)));
-        assert!(inbox.take(Duration::from_secs(60)).stop, "and the writer does not wait");
+        assert!(inbox.take(Duration::from_secs(60), false).stop, "and the writer does not wait");
     }
 }

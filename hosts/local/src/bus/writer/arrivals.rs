@@ -43,7 +43,10 @@ impl Writer {
         }
         let due = rows::due_timers(&lock(&self.db), now, TIMERS_A_TURN)?;
         for (bridge, timer) in due {
-            rows::clear_timer(&lock(&self.db), &bridge, &timer.key)?;
+            // An earlier one of this turn may have cleared it, or set it anew.
+            if !rows::take_timer(&lock(&self.db), &bridge, &timer)? {
+                continue;
+            }
             let Some(index) = self.by_name.get(&bridge).copied() else { continue };
             let id = ArrivalId::from_cause(&["timer", &bridge, &timer.key, &timer.due.ms().to_string()]);
             let to = For { listener: index, origin: None };
@@ -113,9 +116,11 @@ impl Writer {
             return Ok(false);
         };
         // Its delivery has been closed, and its lane has gone on.
-        stored.row.origin = None;
         stored.row.listener = index;
-        stored.row.state = EffectState::Waiting;
+        // What the provider has answered already is only to be settled.
+        stored.row.state =
+            if stored.row.report.is_some() { EffectState::Answered } else { EffectState::Waiting };
+        stored.row.due = self.batch.now;
         stored.row.attempts = 0;
         stored.row.first = self.batch.now;
         self.effects.insert(id, stored.row);

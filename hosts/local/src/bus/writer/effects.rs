@@ -26,6 +26,9 @@ impl Writer {
     pub(super) fn attempt(&mut self, id: i64) -> Fatal<()> {
         let now = self.batch.now;
         let Some(row) = self.effects.get(&id) else { return Ok(()) };
+        if row.due > now || row.state > EffectState::Answered || self.in_flight.contains_key(&id) {
+            return Ok(());
+        }
         if let Some(report) = row.report.clone().filter(|_| row.state == EffectState::Answered) {
             return self.settle(id, Settlement::Done(report));
         }
@@ -78,6 +81,7 @@ impl Writer {
                 // The provider knows nothing of it: do it (again). This is the window that its API leaves open.
                 row.unsure = false;
                 row.state = EffectState::Waiting;
+                row.due = self.batch.now;
                 let listener = row.listener;
                 self.parts
                     .metrics
@@ -157,6 +161,7 @@ impl Writer {
             }
         }
         let gave_up = matches!(settlement, Settlement::GaveUp(_));
+        let mut unsettled = None;
         match failed {
             Some(Failure::Retry { reason, after }) if !gave_up => {
                 // Keep the answer, and settle it later.
@@ -190,12 +195,18 @@ impl Writer {
                     failure: &failure,
                 };
                 rows::insert_dead_letter(&lock(&self.db), &letter, now)?;
+                let name = &self.listeners[to.listener].name;
+                self.parts.metrics.dead_letters.with_label_values(&[name]).inc();
+                // Whoever redrives it settles this answer: the effect itself has happened.
+                if let Settlement::Done(report) = settlement {
+                    unsettled = Some(report);
+                }
             }
             None => {}
         }
         if let Some(row) = self.effects.get_mut(&id) {
             row.state = if gave_up { EffectState::Dead } else { EffectState::Done };
-            row.report = None;
+            row.report = unsettled;
             self.batch.effects.insert(id);
             if !gave_up {
                 self.parts.metrics.effects.with_label_values(&[&self.listeners[to.listener].name]).inc();

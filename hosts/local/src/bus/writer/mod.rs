@@ -25,7 +25,7 @@ use tracing::{error, warn};
 
 use super::inbox::{Answer, Attempted, DoorJob, Inbox, Order};
 use super::queue::{DeliveryState, Queue, WINDOW};
-use super::rows::{self, EffectRow, EffectState, StoredEffect};
+use super::rows::{self, DeadLetter, EffectRow, EffectState, StoredEffect};
 use super::view::{self, ItemsSql, Shared, lock};
 use crate::metrics::Metrics;
 
@@ -37,6 +37,8 @@ const TRYING: Duration = MAX_ATTEMPT.saturating_add(Duration::from_secs(5));
 const MAX_CONFLICTS: usize = 5;
 /// The policy of effects that doors and timers ask for.
 const DOOR_POLICY: Policy = Policy { attempts: 20, max_age_s: 86_400, concurrency: 16 };
+/// Most deliveries read into one listener's window at a time.
+const REFILL: usize = 512;
 /// Most timers fired in a turn, and expired items swept.
 const TIMERS_A_TURN: usize = 64;
 /// How often expired items are swept.
@@ -225,7 +227,7 @@ impl Writer {
     pub(crate) fn run(mut self) {
         let mut stopping: Option<Instant> = None;
         loop {
-            let jobs = self.parts.inbox.take(self.idle_time(stopping.is_some()));
+            let jobs = self.parts.inbox.take(self.idle_time(stopping.is_some()), stopping.is_some());
             if jobs.stop && stopping.is_none() {
                 stopping = Some(Instant::now());
             }
@@ -357,6 +359,12 @@ impl Writer {
     /// After a failed commit: nothing of the turn happened, so what is in memory is read again.
     fn give_up_turn(&mut self) {
         let batch = std::mem::take(&mut self.batch);
+        for start in batch.starts {
+            // It was never started: its place is free again.
+            if let Some(listener) = self.in_flight.remove(&start.id) {
+                self.listeners[listener].acting -= 1;
+            }
+        }
         for (answer, _) in batch.answers {
             let _ = answer.send(Err(Failure::retry("what followed could not be stored")));
         }
@@ -389,11 +397,31 @@ impl Writer {
             listener.queue.behind = true;
             listener.startable.clear();
         }
-        let of_doors = rows::open_effects_of_doors(&lock(&self.db))?;
-        for stored in of_doors {
+        let without = rows::open_effects_without_delivery(&lock(&self.db))?;
+        for stored in without {
             self.take_back(stored);
         }
         self.refill()
+    }
+
+    /// A delivery whose event cannot be read any more is a dead letter that says so.
+    fn bury_unreadable(&mut self, index: usize, position: i64, failure: &Failure) -> Fatal<()> {
+        let listener = &mut self.listeners[index];
+        error!(listener = listener.name, position, reason = %failure, "a stored event cannot be read");
+        listener.queue.loaded = listener.queue.loaded.max(position);
+        let letter = DeadLetter {
+            listener: listener.id,
+            position: Some(position),
+            effect: None,
+            first: self.batch.now,
+            attempts: 0,
+            failure,
+        };
+        let db = lock(&self.db);
+        rows::insert_dead_letter(&db, &letter, self.batch.now)?;
+        rows::close_delivery(&db, listener.id, position, self.batch.now)?;
+        self.parts.metrics.dead_letters.with_label_values(&[&listener.name]).inc();
+        Ok(())
     }
 
     /// Takes an open effect into memory again.
@@ -424,17 +452,30 @@ impl Writer {
             if !listener.queue.behind || listener.queue.deliveries.len() > WINDOW / 2 {
                 continue;
             }
-            let most = WINDOW - listener.queue.deliveries.len();
+            let most = REFILL;
             let (id, after) = (listener.id, listener.queue.loaded);
             let found = rows::open_deliveries(&lock(&self.db), id, after, most)?;
             self.listeners[index].queue.behind = found.len() == most;
-            for (position, mut delivery) in found {
-                if delivery.state == DeliveryState::Acting {
+            for (position, delivery) in found {
+                let mut delivery = match delivery {
+                    Ok(delivery) => delivery,
+                    Err(failure) => {
+                        self.bury_unreadable(index, position, &failure)?;
+                        continue;
+                    }
+                };
+                if !self.listeners[index].queue.has_room() {
+                    self.listeners[index].queue.behind = true;
+                    break;
+                }
+                if delivery.state == DeliveryState::Acting || delivery.part.is_some() {
                     let open = rows::open_effects_of(&lock(&self.db), id, position)?;
                     delivery.open_effects = open.len();
                     for stored in open {
                         self.take_back(stored);
                     }
+                }
+                if delivery.state == DeliveryState::Acting {
                     self.listeners[index].queue.push_acting(position, delivery);
                 } else {
                     self.listeners[index].queue.push(position, delivery, false);
@@ -474,3 +515,6 @@ impl Writer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
