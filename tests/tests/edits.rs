@@ -61,7 +61,7 @@ async fn an_edit_in_slack_is_one_short_correction_and_a_deletion_is_no_text() {
 async fn an_edit_and_a_deletion_that_overtake_their_message_are_kept_for_it() {
     let house = House::open(LOBBY).await;
     house.join("lobby", &[(ANN, "Ann")]).await;
-    let late = json!({ "provider": "slack", "method": "webhook.events", "kind": "out_of_order", "delay_ms": 1500,
+    let late = json!({ "provider": "slack", "method": "webhook.events", "kind": "out_of_order", "delay_ms": 2500,
                        "times": 1 });
     let newest =
         || async { house.channel(CHANNEL).await.last().map(|it| it["ts"].as_str().unwrap().to_owned()) };
@@ -136,7 +136,6 @@ async fn what_is_retracted_disappears_from_slack_with_its_files() {
     assert_eq!(order(&house, &id, "retract", "1").await, 200, "the same request again is one");
     assert_eq!(order(&house, &id, "retract", "2").await, 409, "it is gone already");
     assert_eq!(order(&house, &json!("m_unknown"), "retract", "3").await, 404);
-    house.expect_shown(CHANNEL, &["Ann (SMS): and listen"]).await;
     house.hub.quiet().await;
     house.expect_shown(CHANNEL, &["Ann (SMS): and listen"]).await;
     let left: Vec<Value> =
@@ -175,6 +174,7 @@ async fn what_is_held_is_shown_when_it_is_released_and_what_is_blocked_never() {
     for text in ["a grue", "a Z0rkm1d", "a lamp", "another grue"] {
         house.text(ANN, text).await;
     }
+    house.expect_shown(CHANNEL, &["Ann (SMS): a lamp"]).await;
     let ts = house.say(CHANNEL, "U0BOB", "a sword").await;
     house.expect_heard(BOB, &["Ann: a lamp", "Bob: a sword"]).await;
     edit(&house, &ts, "a zorkmid").await;

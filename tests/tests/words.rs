@@ -83,6 +83,7 @@ async fn who_says_stop_hears_nothing_until_start_and_may_still_speak_after_it() 
     let before = asked(&house, BOB).await;
     assert_eq!(house.text(BOB, " stop ").await, 200);
     house.text(ANN, "one").await;
+    house.expect_shown(CHANNEL, &["Ann (SMS): one"]).await;
     house.say(CHANNEL, "U0ANN", "two").await;
     house.hub.quiet().await;
     assert!(house.heard(BOB).await.is_empty());
