@@ -145,12 +145,12 @@ async fn what_is_retracted_disappears_from_slack_with_its_files() {
 }
 
 #[tokio::test]
-async fn what_is_retracted_before_it_was_posted_is_never_posted() {
+async fn what_is_retracted_while_slack_is_away_does_not_stand_there_when_it_is_back() {
     let house = House::open(LOBBY).await;
     house.join("lobby", &[(ANN, "Ann"), (BOB, "Bob")]).await;
     house
         .fault(json!({ "provider": "slack", "method": "chat.postMessage", "kind": "status", "status": 429,
-                        "retry_after_s": 1 }))
+                       "retry_after_s": 1 }))
         .await;
     house.text(ANN, "one").await;
     house.text(ANN, "two").await;
@@ -158,9 +158,28 @@ async fn what_is_retracted_before_it_was_posted_is_never_posted() {
     let id = id_of(&house, ANN, "two").await;
     assert_eq!(order(&house, &id, "retract", "1").await, 200);
     house.mend().await;
-    house.expect_shown(CHANNEL, &["Ann (SMS): one"]).await;
     house.hub.quiet().await;
     house.expect_shown(CHANNEL, &["Ann (SMS): one"]).await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_is_retracted_is_not_posted_by_a_later_redrive() {
+    let house = House::open(LOBBY).await;
+    house.join("lobby", &[(ANN, "Ann")]).await;
+    let fault = json!({ "provider": "slack", "method": "chat.postMessage", "kind": "error",
+                        "error": "not_in_channel", "times": 1 });
+    house.fault(fault).await;
+    house.text(ANN, "one").await;
+    let letters = house.settle().await;
+    assert_eq!(letters.len(), 1, "{letters:#?}");
+    let id = id_of(&house, ANN, "one").await;
+    assert_eq!(order(&house, &id, "retract", "1").await, 200);
+    house.hub.quiet().await;
+    let path = format!("/api/dead-letters/{}/redrive", letters[0]["id"]);
+    assert_eq!(house.hub.order("POST", &path, Value::Null).await.0, 200);
+    house.hub.quiet().await;
+    assert_eq!(house.count("chat.postMessage", id.as_str()).await, (0, 1), "tried once, before");
     house.close().await;
 }
 
