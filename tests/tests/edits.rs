@@ -61,7 +61,7 @@ async fn an_edit_in_slack_is_one_short_correction_and_a_deletion_is_no_text() {
 async fn an_edit_and_a_deletion_that_overtake_their_message_are_kept_for_it() {
     let house = House::open(LOBBY).await;
     house.join("lobby", &[(ANN, "Ann")]).await;
-    let late = json!({ "provider": "slack", "method": "webhook.events", "kind": "out_of_order", "delay_ms": 1500,
+    let late = json!({ "provider": "slack", "method": "webhook.events", "kind": "out_of_order", "delay_ms": 2500,
                        "times": 1 });
     let newest =
         || async { house.channel(CHANNEL).await.last().map(|it| it["ts"].as_str().unwrap().to_owned()) };
@@ -136,7 +136,6 @@ async fn what_is_retracted_disappears_from_slack_with_its_files() {
     assert_eq!(order(&house, &id, "retract", "1").await, 200, "the same request again is one");
     assert_eq!(order(&house, &id, "retract", "2").await, 409, "it is gone already");
     assert_eq!(order(&house, &json!("m_unknown"), "retract", "3").await, 404);
-    house.expect_shown(CHANNEL, &["Ann (SMS): and listen"]).await;
     house.hub.quiet().await;
     house.expect_shown(CHANNEL, &["Ann (SMS): and listen"]).await;
     let left: Vec<Value> =
@@ -146,12 +145,12 @@ async fn what_is_retracted_disappears_from_slack_with_its_files() {
 }
 
 #[tokio::test]
-async fn what_is_retracted_before_it_was_posted_is_never_posted() {
+async fn what_is_retracted_while_slack_is_away_does_not_stand_there_when_it_is_back() {
     let house = House::open(LOBBY).await;
     house.join("lobby", &[(ANN, "Ann"), (BOB, "Bob")]).await;
     house
         .fault(json!({ "provider": "slack", "method": "chat.postMessage", "kind": "status", "status": 429,
-                        "retry_after_s": 1 }))
+                       "retry_after_s": 1 }))
         .await;
     house.text(ANN, "one").await;
     house.text(ANN, "two").await;
@@ -159,9 +158,28 @@ async fn what_is_retracted_before_it_was_posted_is_never_posted() {
     let id = id_of(&house, ANN, "two").await;
     assert_eq!(order(&house, &id, "retract", "1").await, 200);
     house.mend().await;
-    house.expect_shown(CHANNEL, &["Ann (SMS): one"]).await;
     house.hub.quiet().await;
     house.expect_shown(CHANNEL, &["Ann (SMS): one"]).await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_is_retracted_is_not_posted_by_a_later_redrive() {
+    let house = House::open(LOBBY).await;
+    house.join("lobby", &[(ANN, "Ann")]).await;
+    let fault = json!({ "provider": "slack", "method": "chat.postMessage", "kind": "error",
+                        "error": "not_in_channel", "times": 1 });
+    house.fault(fault).await;
+    house.text(ANN, "one").await;
+    let letters = house.settle().await;
+    assert_eq!(letters.len(), 1, "{letters:#?}");
+    let id = id_of(&house, ANN, "one").await;
+    assert_eq!(order(&house, &id, "retract", "1").await, 200);
+    house.hub.quiet().await;
+    let path = format!("/api/dead-letters/{}/redrive", letters[0]["id"]);
+    assert_eq!(house.hub.order("POST", &path, Value::Null).await.0, 200);
+    house.hub.quiet().await;
+    assert_eq!(house.count("chat.postMessage", id.as_str()).await, (0, 1), "tried once, before");
     house.close().await;
 }
 
@@ -175,6 +193,7 @@ async fn what_is_held_is_shown_when_it_is_released_and_what_is_blocked_never() {
     for text in ["a grue", "a Z0rkm1d", "a lamp", "another grue"] {
         house.text(ANN, text).await;
     }
+    house.expect_shown(CHANNEL, &["Ann (SMS): a lamp"]).await;
     let ts = house.say(CHANNEL, "U0BOB", "a sword").await;
     house.expect_heard(BOB, &["Ann: a lamp", "Bob: a sword"]).await;
     edit(&house, &ts, "a zorkmid").await;

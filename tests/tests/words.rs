@@ -83,6 +83,7 @@ async fn who_says_stop_hears_nothing_until_start_and_may_still_speak_after_it() 
     let before = asked(&house, BOB).await;
     assert_eq!(house.text(BOB, " stop ").await, 200);
     house.text(ANN, "one").await;
+    house.expect_shown(CHANNEL, &["Ann (SMS): one"]).await;
     house.say(CHANNEL, "U0ANN", "two").await;
     house.hub.quiet().await;
     assert!(house.heard(BOB).await.is_empty());
@@ -113,6 +114,50 @@ async fn a_stop_that_comes_while_a_text_waits_still_stops_it() {
     let reports = details(&trace, "DeliveryReported");
     let last = reports.last().unwrap();
     assert_eq!((&last["status"], &last["reason"]), (&json!("failed"), &json!("the phone has opted out")));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn who_leaves_while_texts_wait_is_not_sent_them() {
+    let house = House::open(LOBBY).await;
+    house.join("lobby", &[(ANN, "Ann"), (BOB, "Bob")]).await;
+    let before = asked(&house, BOB).await;
+    let fault = json!({ "provider": "twilio", "method": "messages.create", "kind": "status", "status": 429,
+                        "retry_after_s": 2, "only": BOB, "times": 1 });
+    house.fault(fault).await;
+    house.text(ANN, "one").await;
+    house.text(ANN, "two").await;
+    until("the first was tried", || async { asked(&house, BOB).await > before }).await;
+    house.text(BOB, "LEAVE").await;
+    house.expect_heard(BOB, &["You have left Lobby. To come back, text JOIN lobby."]).await;
+    house.hub.quiet().await;
+    let reports = details(&house.hub.trace(BOB).await, "DeliveryReported");
+    let left = reports.iter().filter(|report| report["reason"] == "the phone has left the room");
+    assert_eq!(left.count(), 2, "{reports:#?}");
+    assert_eq!(house.heard(BOB).await.len(), 1);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_report_that_is_faster_than_the_answer_counts() {
+    let house = House::open(LOBBY).await;
+    house.join("lobby", &[(ANN, "Ann"), (BOB, "Bob")]).await;
+    for way in [json!({ "kind": "slow", "delay_ms": 1500 }), json!({ "kind": "lose_answer" })] {
+        let mut fault = way;
+        fault["provider"] = json!("twilio");
+        fault["method"] = json!("messages.create");
+        fault["only"] = json!(BOB);
+        fault["times"] = json!(1);
+        house.fault(fault).await;
+        house.text(ANN, "one").await;
+        house.hub.quiet().await;
+    }
+    house.expect_heard(BOB, &["Ann: one", "Ann: one"]).await;
+    let reports = details(&house.hub.trace(BOB).await, "DeliveryReported");
+    let of_room = reports.iter().filter(|report| report["address"] == BOB && report["room"] == "lobby");
+    let statuses: Vec<_> = of_room.map(|report| report["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["sent", "delivered", "sent", "delivered"]);
+    assert_eq!(house.count("messages.list", None).await.1, 0, "nothing had to be asked");
     house.close().await;
 }
 
