@@ -124,7 +124,7 @@ struct Desk {
     writer: Writer,
     inbox: Arc<Inbox>,
     /// Attempts that were started and have not ended: (effect, lane, text, asks only).
-    under_way: Arc<Mutex<VecDeque<(i64, String, String, bool)>>>,
+    under_way: UnderWay,
     /// What the provider has done, by lane, in order.
     done: BTreeMap<String, Vec<String>>,
     accepted: Vec<String>,
