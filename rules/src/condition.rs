@@ -16,7 +16,7 @@ use std::{fmt, net::IpAddr};
 /// Exact strings are found by binary search when there are more of them than this.
 pub(crate) const FEW_TEXTS: usize = 8;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Condition {
     Null,
     Bool(bool),
@@ -49,7 +49,7 @@ pub(crate) enum Condition {
 
 /// What `anything-but` rules out. A value of another kind than the list's (a number against strings, `null`
 /// against anything) is not in the list, so it matches.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Excluded {
     /// Sorted.
     Texts(Vec<String>),

@@ -14,7 +14,7 @@ const MAX_MILLIONTHS: i64 = 500_000_000_000_000_000;
 const MAX_DIGITS: i64 = 18;
 
 /// A comparable number, in millionths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Decimal(i64);
 
 impl Decimal {
@@ -49,6 +49,13 @@ impl Decimal {
     }
 }
 
+impl Decimal {
+    /// The number in millionths, in which it is whole.
+    pub(crate) fn millionths(self) -> i64 {
+        self.0
+    }
+}
+
 /// The exponent, or something that no number is in range with.
 fn exponent_of(text: &str) -> i64 {
     let (sign, digits) = match text.as_bytes().first() {
@@ -62,7 +69,7 @@ fn exponent_of(text: &str) -> i64 {
 }
 
 /// `numeric`: a number within bounds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Interval {
     pub(crate) low: Decimal,
     pub(crate) low_is_in: bool,
@@ -73,6 +80,16 @@ pub(crate) struct Interval {
 }
 
 impl Interval {
+    /// The only number within, if it was written as `=`.
+    pub(crate) fn only(&self) -> Option<Decimal> {
+        (self.low == self.high && self.low_is_in && self.high_is_in).then_some(self.low)
+    }
+
+    /// The first and the last number within, in millionths.
+    pub(crate) fn millionths(&self) -> (i64, i64) {
+        (self.low.0 + i64::from(!self.low_is_in), self.high.0 - i64::from(!self.high_is_in))
+    }
+
     pub(crate) fn contains(&self, number: Decimal) -> bool {
         let above = number > self.low || self.low_is_in && number == self.low;
         let below = number < self.high || self.high_is_in && number == self.high;

@@ -10,7 +10,7 @@ use crate::json::shorten;
 pub(crate) const MAX_STARS: usize = 100;
 
 /// A text with stars in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Wildcard {
     /// What stands before, between and after the stars; one piece when there is none.
     pieces: Vec<String>,
@@ -43,6 +43,11 @@ impl Wildcard {
             return Err(format!("it has {stars} stars, and {MAX_STARS} is the limit"));
         }
         Ok(Wildcard { pieces, wording: text.into() })
+    }
+
+    /// What stands before, between and after the stars.
+    pub(crate) fn pieces(&self) -> &[String] {
+        &self.pieces
     }
 
     pub(crate) fn matches(&self, text: &str) -> bool {

@@ -5,18 +5,30 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use switchboard_rules::{EventError, Pattern, PatternError, explain};
+use switchboard_rules::{EventError, Pattern, PatternError, Rules, ValidEvent, explain};
 
 /// Ample for a megabyte read once, even unoptimised on a busy machine; far too short for a quadratic reading.
 const AMPLE: Duration = Duration::from_secs(10);
 
+const ANY: &str = r#"{"a": {"b": [1], "c": [{"exists": false}]}}"#;
+
 fn any_pattern() -> Pattern {
-    Pattern::parse(r#"{"a": {"b": [1], "c": [{"exists": false}]}}"#).expect("it is valid")
+    Pattern::parse(ANY).expect("it is valid")
+}
+
+fn any_rules() -> Rules {
+    Rules::compile([("any", ANY), ("other", r#"{"z": [1]}"#)]).expect("they are valid")
 }
 
 #[track_caller]
 fn event_error(event: &[u8]) -> EventError {
-    event_error_of(&any_pattern(), event)
+    let error = event_error_of(&any_pattern(), event);
+    let started = Instant::now();
+    assert_eq!(any_rules().matching(event), Err(error.clone()));
+    // Who gives their word and breaks it gets some answer.
+    let _ = any_rules().matching_valid(ValidEvent::checked_before(&String::from_utf8_lossy(event)));
+    assert!(started.elapsed() < AMPLE, "it took {:?}", started.elapsed());
+    error
 }
 
 #[track_caller]
