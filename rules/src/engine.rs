@@ -160,6 +160,7 @@ impl Building {
         for (path, field) in &self.fields {
             keys.add(path, *field);
         }
+        keys.finish();
         self.choose();
         let mut lookups: Vec<Option<Box<Lookup>>> = Vec::new();
         lookups.resize_with(self.fields.len(), || None);

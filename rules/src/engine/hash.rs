@@ -13,11 +13,17 @@ use std::{
 pub(super) type ByBytes<T> = HashMap<Box<[u8]>, T, Seeded>;
 
 pub(super) fn bytes_map<T>() -> ByBytes<T> {
-    HashMap::with_hasher(Seeded(RandomState::new().hash_one(0)))
+    HashMap::with_hasher(Seeded::default())
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seeded(u64);
+
+impl Default for Seeded {
+    fn default() -> Self {
+        Seeded(RandomState::new().hash_one(0))
+    }
+}
 
 pub(super) struct Folding(u64);
 
@@ -47,6 +53,11 @@ impl Hasher for Folding {
         }
         let rest = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
         self.fold(rest ^ (bytes.len() as u64).rotate_right(8));
+    }
+
+    #[inline]
+    fn write_i64(&mut self, number: i64) {
+        self.fold(number as u64);
     }
 
     #[inline]

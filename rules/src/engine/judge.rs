@@ -3,7 +3,7 @@
 use super::{
     Alternative, Engine,
     lookup::Hit,
-    seen::Seen,
+    seen::{Kind, Seen},
     walk::{self, Open},
 };
 use crate::{
@@ -146,8 +146,15 @@ impl Judge<'_, '_> {
         let clause = &self.engine.clauses[number as usize];
         let mut is_met = false;
         for leaf in self.seen.of(clause.field) {
-            let value = leaf.raw.value(self.text).ok_or(Stop::Unreadable)?;
-            if clause.conditions.iter().any(|condition| condition.holds(&value)) {
+            let mut conditions = clause.conditions.iter();
+            let is_met_here = match leaf.raw.kind {
+                Kind::Decimal(number) => conditions.any(|condition| condition.holds_decimal(number)),
+                _ => {
+                    let value = leaf.raw.value(self.text).ok_or(Stop::Unreadable)?;
+                    conditions.any(|condition| condition.holds(&value))
+                }
+            };
+            if is_met_here {
                 is_met = true;
                 break;
             }

@@ -4,7 +4,8 @@
 //! A path is its keys joined with dots, and a key of a pattern or an event may have dots itself, so the tree branches
 //! at each dot: `{"a.b": …}` and `{"a": {"b": …}}` lead to one place.
 
-use super::hash::{ByBytes, bytes_map};
+use super::hash::ByBytes;
+use memchr::memmem::Finder;
 
 /// A place in the tree.
 pub(super) type Step = u32;
@@ -12,41 +13,38 @@ pub(super) type Step = u32;
 /// Members that are compared one by one; more are hashed.
 const FEW: usize = 8;
 
-/// Bytes of a key that are compared at once.
-const PRINT: usize = 16;
+/// Outermost members for which the rest of an event is searched, rather than passed over; and bytes of that rest. A
+/// search is several times faster than passing, but takes one pass for each.
+const FEW_OUTERMOST: usize = 2;
+const WORTH_SEARCHING: usize = 128;
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Keys {
     places: Vec<Place>,
+    /// The outermost members as they begin in a text, if they are few.
+    outermost: Vec<Finder<'static>>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 struct Place {
     field: Option<u32>,
-    members: Vec<Member>,
-    by_name: Option<ByBytes<Step>>,
+    /// Where short keys lead, if there are few.
+    short: Vec<(Print, Step)>,
+    /// Where all keys lead.
+    members: ByBytes<Step>,
+    /// Whether `short` has all members.
+    is_simple: bool,
 }
 
-#[derive(Debug, Clone)]
-struct Member {
-    print: u128,
-    name: Box<[u8]>,
-    step: Step,
-}
-
-/// A key of an event, without its quotes: `text[start..end]`.
-#[derive(Clone, Copy)]
-pub(super) struct Key<'t> {
-    pub(super) text: &'t [u8],
-    pub(super) start: usize,
-    pub(super) end: usize,
-}
+/// A key of at most sixteen bytes, zeros after it, and its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Print(u64, u64, usize);
 
 impl Keys {
     pub(super) const ROOT: Step = 0;
 
     pub(super) fn new() -> Self {
-        Keys { places: vec![Place::default()] }
+        Keys { places: vec![Place { is_simple: true, ..Place::default() }], outermost: Vec::new() }
     }
 
     /// Adds a path that leads to the field of that number.
@@ -59,107 +57,120 @@ impl Keys {
     }
 
     fn add_member(&mut self, step: Step, name: &[u8]) -> Step {
-        if let Some(known) = self.member(step, Key::whole(name)) {
-            return known;
-        }
         let new = self.places.len() as Step;
-        self.places.push(Place::default());
         let place = &mut self.places[step as usize];
-        place.members.push(Member { print: Key::whole(name).print(), name: name.into(), step: new });
-        if place.members.len() > FEW {
-            let by_name = place.by_name.get_or_insert_with(bytes_map);
-            let unlisted = if by_name.is_empty() { 0 } else { place.members.len() - 1 };
-            for member in &place.members[unlisted..] {
-                by_name.insert(member.name.clone(), member.step);
-            }
+        if let Some(known) = place.members.get(name) {
+            return *known;
         }
+        place.members.insert(name.into(), new);
+        match Print::of(name, 0, name.len()) {
+            Some(print) if place.short.len() < FEW => place.short.push((print, new)),
+            _ => place.is_simple = false,
+        }
+        self.places.push(Place { is_simple: true, ..Place::default() });
         new
     }
 
+    /// To be called when all are added.
+    pub(super) fn finish(&mut self) {
+        let names = self.places[Keys::ROOT as usize].members.keys();
+        if names.len() <= FEW_OUTERMOST {
+            let beginning = |name: &[u8]| Finder::new(&[b"\"", name].concat()).into_owned();
+            self.outermost = names.map(|name| beginning(name)).collect();
+        }
+    }
+
+    /// Whether it is certain that the rest of an event, from within its outermost object on, has no member that
+    /// anything looks at. `met` is how many outermost members were met before.
+    ///
+    /// Without a backslash every key is written as it is, and none of them is found.
+    pub(super) fn is_over(&self, rest: &[u8], met: usize) -> bool {
+        rest.len() >= WORTH_SEARCHING
+            && !self.outermost.is_empty()
+            && met >= self.outermost.len()
+            && memchr::memchr(b'\\', rest).is_none()
+            && self.outermost.iter().all(|beginning| beginning.find(rest).is_none())
+    }
+
     /// The field whose values stand here.
+    #[inline]
     pub(super) fn field(&self, step: Step) -> Option<u32> {
         self.places[step as usize].field
     }
 
+    #[inline]
     pub(super) fn has_members(&self, step: Step) -> bool {
         !self.places[step as usize].members.is_empty()
     }
 
-    /// Where a key leads from here.
+    /// Where the key `text[start..end]` leads from here.
     #[inline]
-    pub(super) fn after(&self, step: Step, key: Key<'_>) -> Option<Step> {
-        let print = key.print();
+    pub(super) fn after(&self, step: Step, text: &[u8], start: usize, end: usize) -> Option<Step> {
         let place = &self.places[step as usize];
-        if key.len() <= PRINT && place.by_name.is_none() {
-            for member in &place.members {
-                if member.print == print && member.name.len() == key.len() {
-                    return Some(member.step);
-                }
-            }
-            if !has_dot(print) {
-                return None;
+        if let Some(print) = Print::of(text, start, end) {
+            let known = place.short.iter().find(|(member, _)| *member == print);
+            if known.is_some() || place.is_simple && !print.has_dot() {
+                return known.map(|(_, step)| *step);
             }
         }
-        self.after_any(step, key)
+        self.after_any(step, text.get(start..end)?)
     }
 
-    fn after_any(&self, step: Step, key: Key<'_>) -> Option<Step> {
-        if let Some(step) = self.member(step, key) {
+    #[inline(never)]
+    fn after_any(&self, mut step: Step, key: &[u8]) -> Option<Step> {
+        let member = |step: Step, key: &[u8]| self.places[step as usize].members.get(key).copied();
+        if let Some(step) = member(step, key) {
             return Some(step);
         }
-        let name = key.bytes();
-        let mut step = name.contains(&b'.').then_some(step)?;
-        for part in name.split(|byte| *byte == b'.') {
-            step = self.member(step, Key::whole(part))?;
+        if !key.contains(&b'.') {
+            return None;
+        }
+        for part in key.split(|byte| *byte == b'.') {
+            step = member(step, part)?;
         }
         Some(step)
     }
-
-    fn member(&self, step: Step, key: Key<'_>) -> Option<Step> {
-        let place = &self.places[step as usize];
-        match &place.by_name {
-            Some(by_name) => by_name.get(key.bytes()).copied(),
-            None => {
-                place.members.iter().find(|member| *member.name == *key.bytes()).map(|member| member.step)
-            }
-        }
-    }
 }
 
-impl<'t> Key<'t> {
-    pub(super) fn whole(text: &'t [u8]) -> Self {
-        Key { text, start: 0, end: text.len() }
-    }
+impl Print {
+    const LONGEST: usize = 16;
 
-    fn len(self) -> usize {
-        self.end - self.start
-    }
-
-    fn bytes(self) -> &'t [u8] {
-        self.text.get(self.start..self.end).unwrap_or_default()
-    }
-
-    /// Its first bytes, and zeros after it.
+    /// `None` if the key is too long.
     #[inline]
-    fn print(self) -> u128 {
-        let len = self.len().min(PRINT);
-        let ahead = self.text.get(self.start..).unwrap_or_default();
-        match ahead.first_chunk::<PRINT>() {
-            Some(bytes) if len == PRINT => u128::from_le_bytes(*bytes),
-            Some(bytes) => u128::from_le_bytes(*bytes) & ((1 << (8 * len)) - 1),
-            None => {
-                let mut bytes = [0; PRINT];
-                bytes[..len].copy_from_slice(&self.bytes()[..len]);
-                u128::from_le_bytes(bytes)
-            }
+    fn of(text: &[u8], start: usize, end: usize) -> Option<Self> {
+        let length = end - start;
+        let [first, second] = *MASKS.get(length)?;
+        if let Some(ahead) = text.get(start..).and_then(|ahead| ahead.first_chunk::<{ Print::LONGEST }>()) {
+            let word = u128::from_le_bytes(*ahead);
+            return Some(Print(word as u64 & first, (word >> 64) as u64 & second, length));
         }
+        let mut bytes = [0; Print::LONGEST];
+        bytes[..length].copy_from_slice(text.get(start..end)?);
+        let word = u128::from_le_bytes(bytes);
+        Some(Print(word as u64, (word >> 64) as u64, length))
+    }
+
+    /// Whether one of its bytes is a dot.
+    #[inline]
+    fn has_dot(self) -> bool {
+        const ONES: u64 = u64::from_le_bytes([1; 8]);
+        let dot = |word: u64| {
+            let zero = word ^ (ONES * b'.' as u64);
+            zero.wrapping_sub(ONES) & !zero & (ONES << 7)
+        };
+        dot(self.0) | dot(self.1) != 0
     }
 }
 
-/// Whether one of the bytes is a dot, or might be.
-#[inline]
-fn has_dot(print: u128) -> bool {
-    const ONES: u128 = u128::from_le_bytes([1; PRINT]);
-    let no_dots = print ^ (ONES * b'.' as u128);
-    no_dots.wrapping_sub(ONES) & !no_dots & (ONES << 7) != 0
-}
+/// For each length the bits that belong to a key of it.
+const MASKS: [[u64; 2]; Print::LONGEST + 1] = {
+    let mut masks = [[0; 2]; Print::LONGEST + 1];
+    let mut length = 1;
+    while length <= Print::LONGEST {
+        masks[length] = masks[length - 1];
+        let byte = length - 1;
+        masks[length][byte / 8] |= 0xFF << (8 * (byte % 8));
+        length += 1;
+    }
+    masks
+};

@@ -21,6 +21,7 @@ mod ranges;
 mod texts;
 
 use super::{
+    hash::Seeded,
     seen::{Kind, Raw},
     walk::decoded,
 };
@@ -49,7 +50,7 @@ pub(super) struct Lookup {
 
 #[derive(Debug, Default)]
 struct Numbers {
-    decimals: HashMap<Decimal, Hits>,
+    decimals: HashMap<Decimal, Hits, Seeded>,
     /// Those that do not compare, as they were written.
     others: HashMap<Box<str>, Hits>,
     ranges: Ranges,
@@ -102,9 +103,16 @@ impl Lookup {
             Kind::Null => found(&self.null),
             Kind::False => found(&self.truths[0]),
             Kind::True => found(&self.truths[1]),
-            Kind::Number => {
+            Kind::Decimal(decimal) => {
                 if let Some(numbers) = &self.numbers {
-                    numbers.find(text.get(raw.range())?, found);
+                    numbers.find(decimal, found);
+                }
+            }
+            Kind::Number => {
+                if let Some(numbers) = &self.numbers
+                    && let Some(hits) = numbers.others.get(text.get(raw.range())?)
+                {
+                    found(hits);
                 }
             }
             Kind::Plain | Kind::Escaped => {
@@ -118,19 +126,12 @@ impl Lookup {
 }
 
 impl Numbers {
-    fn find(&self, number: &str, found: &mut impl FnMut(&[Hit])) {
-        match Decimal::parse(number) {
-            Some(decimal) => {
-                if let Some(hits) = self.decimals.get(&decimal) {
-                    found(hits);
-                }
-                self.ranges.find(decimal, found);
-            }
-            None => {
-                if let Some(hits) = self.others.get(number) {
-                    found(hits);
-                }
-            }
+    fn find(&self, decimal: Decimal, found: &mut impl FnMut(&[Hit])) {
+        if !self.decimals.is_empty()
+            && let Some(hits) = self.decimals.get(&decimal)
+        {
+            found(hits);
         }
+        self.ranges.find(decimal, found);
     }
 }

@@ -3,7 +3,10 @@
 //! It is kept from one event to the next, so that matching allocates nothing. Nothing is cleared in between: what
 //! belongs to an earlier event has an earlier number.
 
-use crate::json::{self, Value};
+use crate::{
+    json::{self, Value},
+    number::Decimal,
+};
 use std::ops::Range;
 
 /// "No more" in a list of leaves.
@@ -38,6 +41,9 @@ pub(super) enum Kind {
     Null,
     True,
     False,
+    /// A number that compares.
+    Decimal(Decimal),
+    /// One that does not.
     Number,
     /// A string without escapes.
     Plain,
@@ -62,6 +68,7 @@ impl Seen {
         }
     }
 
+    #[inline]
     pub(super) fn add(&mut self, field: u32, raw: Raw, in_element: bool) {
         let index = self.leaves.len() as u32;
         self.leaves.push(Leaf { field, raw, next: END });
@@ -103,7 +110,7 @@ impl Raw {
             Kind::Null => Value::Null,
             Kind::True => Value::Bool(true),
             Kind::False => Value::Bool(false),
-            Kind::Number => Value::Number(within),
+            Kind::Decimal(_) | Kind::Number => Value::Number(within),
             Kind::Plain => Value::String(within.into()),
             Kind::Escaped => {
                 Value::String(json::unescaped(text.get(self.start as usize - 1..self.end as usize + 1)?)?)

@@ -45,7 +45,23 @@ impl<'t> Skim<'t> {
 
     /// Where the quote stands that ends the string whose first byte is at `from`, and whether a backslash is on the
     /// way. `None` when the text ends before.
+    #[inline]
     pub(super) fn string_end(&mut self, from: usize) -> Option<(usize, bool)> {
+        let offset = from.wrapping_sub(self.base);
+        if offset < BLOCK {
+            let quotes = self.masks.quotes >> offset;
+            if quotes != 0 {
+                let before = (quotes & quotes.wrapping_neg()) - 1;
+                let has_escape = (self.masks.backslashes >> offset) & before != 0;
+                return Some((from + quotes.trailing_zeros() as usize, has_escape));
+            }
+        }
+        self.far_string_end(from)
+    }
+
+    /// The same where it is not all in one block.
+    #[inline(never)]
+    fn far_string_end(&mut self, from: usize) -> Option<(usize, bool)> {
         let mut wanted = self.reach(from)?;
         let mut has_escape = false;
         loop {
@@ -110,9 +126,12 @@ impl<'t> Skim<'t> {
             }
         };
         let quotes = raw.quotes & !self.escaped(raw.backslashes);
-        let in_string = prefix_xor(quotes) ^ self.in_string;
-        // All ones or none: the last byte's bit, everywhere.
-        self.in_string = 0_u64.wrapping_sub(in_string >> 63);
+        let mut in_string = self.in_string;
+        if quotes != 0 {
+            in_string ^= prefix_xor(quotes);
+            // All ones or none: the last byte's bit, everywhere.
+            self.in_string = 0_u64.wrapping_sub(in_string >> 63);
+        }
         let outside = !in_string;
         self.masks = Masks {
             quotes,

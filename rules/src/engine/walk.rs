@@ -5,36 +5,62 @@
 //! deeply than a thread's stack is.
 
 use super::{
-    keys::{Key, Keys, Step},
+    keys::{Keys, Step},
     seen::{Kind, Raw, Seen},
     skim::Skim,
 };
-use crate::json::{self, MAX_DEPTH};
+use crate::{
+    json::{self, MAX_DEPTH},
+    number,
+};
 use std::borrow::Cow;
 
-/// An array or object that the walk has entered.
+/// An array or object that the walk has entered: where it is, whether it is an array, and whether it stands inside an
+/// element of one, as everything in it then does. One word, as it is put away and taken back for every array.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Open {
-    step: Step,
-    is_array: bool,
-    /// Whether it stands inside an element of an array, as everything in it then does.
-    in_element: bool,
+pub(super) struct Open(u32);
+
+impl Open {
+    const ARRAY: u32 = 1;
+    const IN_ELEMENT: u32 = 2;
+
+    fn root() -> Self {
+        Open(Keys::ROOT << 2)
+    }
+
+    fn is_array(self) -> bool {
+        self.0 & Open::ARRAY != 0
+    }
+
+    fn in_element(self) -> bool {
+        self.0 & Open::IN_ELEMENT != 0
+    }
+
+    fn step(self) -> Step {
+        self.0 >> 2
+    }
+
+    /// What stands at `step` directly within this.
+    fn enter(self, step: Step, is_array: bool) -> Self {
+        let in_element = self.0 & Open::IN_ELEMENT | (self.0 & Open::ARRAY) << 1;
+        Open(step << 2 | in_element | u32::from(is_array))
+    }
 }
 
 /// Puts into `seen` every value at a path of `keys`. `None` if the text cannot be read.
 pub(super) fn walk(text: &str, keys: &Keys, stack: &mut Vec<Open>, seen: &mut Seen) -> Option<()> {
     let bytes = text.as_bytes();
     let mut skim = Skim::new(bytes);
-    let mut here = Open { step: Keys::ROOT, is_array: false, in_element: false };
+    let mut here = Open::root();
     stack.clear();
     let mut at = space(bytes, 0);
     if *bytes.get(at)? != b'{' {
         return None;
     }
     at = space(bytes, at + 1);
-    let mut is_first = true;
+    let (mut is_first, mut was_searched, mut met) = (true, false, 0);
     loop {
-        let close = if here.is_array { b']' } else { b'}' };
+        let close = if here.is_array() { b']' } else { b'}' };
         match *bytes.get(at)? {
             byte if byte == close => {
                 at = space(bytes, at + 1);
@@ -49,15 +75,15 @@ pub(super) fn walk(text: &str, keys: &Keys, stack: &mut Vec<Open>, seen: &mut Se
             _ if is_first => is_first = false,
             _ => return None,
         }
-        let mut step = Some(here.step);
-        if !here.is_array {
+        let mut step = Some(here.step());
+        if !here.is_array() {
             let start = at + 1;
             let (end, has_escape) = (*bytes.get(at)? == b'"').then(|| skim.string_end(start))??;
             step = if has_escape {
                 let key = json::unescaped(text.get(at..end + 1)?)?;
-                keys.after(here.step, Key::whole(key.as_bytes()))
+                keys.after(here.step(), key.as_bytes(), 0, key.len())
             } else {
-                keys.after(here.step, Key { text: bytes, start, end })
+                keys.after(here.step(), bytes, start, end)
             };
             at = space(bytes, end + 1);
             if *bytes.get(at)? != b':' {
@@ -65,11 +91,18 @@ pub(super) fn walk(text: &str, keys: &Keys, stack: &mut Vec<Open>, seen: &mut Se
             }
             at = space(bytes, at + 1);
         }
+        let byte = *bytes.get(at)?;
         let Some(step) = step else {
+            // Searched for once at most, so that the work does not grow.
+            let may_be_over = matches!(byte, b'{' | b'[') && stack.is_empty() && !was_searched;
+            was_searched |= may_be_over;
+            if may_be_over && keys.is_over(&bytes[at..], met) {
+                return Some(());
+            }
             at = space(bytes, pass(bytes, &mut skim, at)?);
             continue;
         };
-        let byte = *bytes.get(at)?;
+        met += usize::from(stack.is_empty());
         let goes_in = match byte {
             b'{' => keys.has_members(step),
             b'[' => true,
@@ -79,8 +112,8 @@ pub(super) fn walk(text: &str, keys: &Keys, stack: &mut Vec<Open>, seen: &mut Se
             if stack.len() == MAX_DEPTH {
                 return None;
             }
-            let in_element = here.in_element || here.is_array;
-            stack.push(std::mem::replace(&mut here, Open { step, is_array: byte == b'[', in_element }));
+            stack.push(here);
+            here = here.enter(step, byte == b'[');
             at = space(bytes, at + 1);
             is_first = true;
             continue;
@@ -88,7 +121,7 @@ pub(super) fn walk(text: &str, keys: &Keys, stack: &mut Vec<Open>, seen: &mut Se
         match keys.field(step) {
             Some(field) if byte != b'{' => {
                 let (raw, after) = leaf(text, &mut skim, at)?;
-                seen.add(field, raw, here.in_element);
+                seen.add(field, raw, here.in_element());
                 at = space(bytes, after);
             }
             _ => at = space(bytes, pass(bytes, &mut skim, at)?),
@@ -107,7 +140,7 @@ fn pass(bytes: &[u8], skim: &mut Skim<'_>, at: usize) -> Option<usize> {
 }
 
 /// Reads the value at `at`, which is neither array nor object; and the byte after it.
-#[inline]
+#[inline(always)]
 fn leaf(text: &str, skim: &mut Skim<'_>, at: usize) -> Option<(Raw, usize)> {
     let bytes = text.as_bytes();
     let raw = |kind, start: usize, end: usize| Raw { kind, start: start as u32, end: end as u32 };
@@ -116,12 +149,15 @@ fn leaf(text: &str, skim: &mut Skim<'_>, at: usize) -> Option<(Raw, usize)> {
         let kind = if has_escape { Kind::Escaped } else { Kind::Plain };
         return Some((raw(kind, at + 1, end), end + 1));
     }
+    if matches!(bytes[at], b'-' | b'0'..=b'9') {
+        let (end, decimal) = number::scan(bytes, at)?;
+        return Some((raw(decimal.map_or(Kind::Number, Kind::Decimal), at, end), end));
+    }
     let end = at + plain_length(&bytes[at..]);
     let kind = match &bytes[at..end] {
         b"null" => Kind::Null,
         b"true" => Kind::True,
         b"false" => Kind::False,
-        number if json::is_number(number) => Kind::Number,
         _ => return None,
     };
     Some((raw(kind, at, end), end))

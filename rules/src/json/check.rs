@@ -19,8 +19,9 @@ pub(crate) fn checked_object(bytes: &[u8]) -> Option<&str> {
 }
 
 /// Whether this is one JSON number.
+#[cfg(test)]
 pub(crate) fn is_number(bytes: &[u8]) -> bool {
-    number(bytes, 0) == Some(bytes.len())
+    number_end(bytes, 0) == Some(bytes.len())
 }
 
 /// Reads the object at `at`; the byte after it.
@@ -62,7 +63,7 @@ fn object(bytes: &[u8], mut at: usize) -> Option<usize> {
         is_first = false;
         at = match *bytes.get(at)? {
             b'"' => string(bytes, at)?,
-            b'-' | b'0'..=b'9' => number(bytes, at)?,
+            b'-' | b'0'..=b'9' => number_end(bytes, at)?,
             open @ (b'{' | b'[') => {
                 if depth + 1 == MAX_DEPTH {
                     return None;
@@ -96,8 +97,9 @@ fn space(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
+/// Reads the number at `start`; the byte after it.
 #[inline]
-fn number(bytes: &[u8], start: usize) -> Option<usize> {
+pub(crate) fn number_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start + usize::from(*bytes.get(start)? == b'-');
     let whole = at;
     at = digits(bytes, at);
