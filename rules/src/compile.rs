@@ -14,6 +14,7 @@
 //! one path; of two fields with one path the later one counts, also when one of them stands outside an `$or`.
 //! Reading the conditions themselves is `operators`.
 
+mod complexity;
 mod operators;
 
 use crate::{

@@ -5,9 +5,9 @@
 
 use crate::json::shorten;
 
-/// Stars in one value. EventBridge documents that there is a limit to a rule's complexity but no number; real
-/// patterns have a handful.
-pub(crate) const MAX_STARS: usize = 100;
+/// Stars in one value. That many are too complex whatever stands between them (`compile::complexity`), so nothing
+/// longer needs to be looked at.
+pub(crate) const MAX_STARS: usize = 10;
 
 /// A text with stars in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

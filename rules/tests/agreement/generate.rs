@@ -167,7 +167,27 @@ fn scalar(dice: &mut Dice) -> Json {
 pub(crate) fn event(dice: &mut Dice) -> Json {
     let arrays = dice.pick(&[0, 0, 1, 3]);
     let depth = 1 + dice.roll(4);
-    Json::Object(dice.many(0, 6, |dice| (key(dice), value(dice, depth, arrays))))
+    let mut members = dice.many(0, 6, |dice| (key(dice), value(dice, depth, arrays)));
+    if dice.one_in(2) {
+        // Something long that no rule looks at, after which members may follow.
+        let at = dice.roll(members.len() + 1);
+        members.insert(at, ("z".to_owned(), padding(dice)));
+    }
+    Json::Object(members)
+}
+
+fn padding(dice: &mut Dice) -> Json {
+    let points = (0..10 + dice.roll(20) as i64).map(|point| {
+        Json::Array(vec![
+            Json::Number { halves: point, spelling: 3 },
+            Json::Number { halves: 7, spelling: 0 },
+        ])
+    });
+    let mut parts: Vec<Json> = points.collect();
+    if dice.one_in(3) {
+        parts.push(Json::Object(vec![(key(dice), Json::Text(text_value(dice)))]));
+    }
+    if dice.one_in(2) { Json::Array(parts) } else { Json::Object(vec![(key(dice), Json::Array(parts))]) }
 }
 
 fn value(dice: &mut Dice, depth: usize, arrays: usize) -> Json {
