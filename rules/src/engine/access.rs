@@ -69,8 +69,9 @@ fn weight(condition: &Condition) -> Option<u64> {
         Condition::Wildcard(wildcard) => {
             let pieces = wildcard.pieces();
             let ends = [pieces.first(), pieces.last()].map(|piece| piece.map_or(0, String::len));
-            // Without a beginning or an end, each has to be searched for.
-            if ends == [0, 0] { 1 << 12 } else { affix(ends[0].max(ends[1])) }
+            let longest = pieces.iter().map(String::len).max().unwrap_or_default();
+            // Without a beginning or an end the whole text has to be searched.
+            if longest == 0 || ends != [0, 0] { affix(ends[0].max(ends[1])) } else { 8 * affix(longest) }
         }
         Condition::Exists | Condition::AnythingBut(_) => 1 << 20,
     })

@@ -19,6 +19,7 @@ mod affixes;
 mod blocks;
 mod ranges;
 mod texts;
+mod within;
 
 use super::{
     hash::Seeded,

@@ -1,6 +1,6 @@
 //! Conditions on text, each where it is found fastest.
 
-use super::{Hit, Hits, affixes::Affixes, blocks::Blocks};
+use super::{Hit, Hits, affixes::Affixes, blocks::Blocks, within::Within};
 use crate::{
     address,
     condition::Condition,
@@ -10,11 +10,15 @@ use crate::{
 };
 use std::{collections::HashMap, net::IpAddr};
 
+/// Bytes of a beginning or an end that is told from others at once.
+const TELLING_END: usize = 3;
+
 #[derive(Debug)]
 pub(super) struct Texts {
     exact: ByBytes<Hits>,
     prefixes: Affixes,
     suffixes: Affixes,
+    within: Within,
     addresses: HashMap<IpAddr, Hits>,
     blocks: Blocks,
     folded: Option<Box<FoldedTexts>>,
@@ -35,6 +39,7 @@ impl Default for Texts {
             exact: bytes_map(),
             prefixes: Affixes::default(),
             suffixes: Affixes::default(),
+            within: Within::default(),
             addresses: HashMap::new(),
             blocks: Blocks::default(),
             folded: None,
@@ -73,15 +78,20 @@ impl Texts {
         self.exact.entry(text.as_bytes().into()).or_default().push(hit);
     }
 
+    /// By its beginning or its end, or, when both are short, by the longest piece between.
     fn add_wildcard(&mut self, wildcard: &Wildcard, sure: Hit, unsure: Hit) {
-        match wildcard.pieces() {
-            [only] => self.add_exact(only, sure),
-            [first, last] if last.is_empty() => self.prefixes.add(first.bytes(), sure),
-            [first, last] if first.is_empty() => self.suffixes.add(last.bytes().rev(), sure),
-            [first, .., last] if first.is_empty() && last.is_empty() => self.any.push(unsure),
-            [first, .., last] if first.len() >= last.len() => self.prefixes.add(first.bytes(), unsure),
-            [.., last] => self.suffixes.add(last.bytes().rev(), unsure),
-            [] => {}
+        let (first, between, last) = match wildcard.pieces() {
+            [only] => return self.add_exact(only, sure),
+            [first, last] if last.is_empty() => return self.prefixes.add(first.bytes(), sure),
+            [first, last] if first.is_empty() => return self.suffixes.add(last.bytes().rev(), sure),
+            [first, between @ .., last] => (first, between, last),
+            [] => return,
+        };
+        let end = first.len().max(last.len());
+        match between.iter().max_by_key(|piece| piece.len()) {
+            Some(piece) if end < TELLING_END && piece.len() > end => self.within.add(piece, unsure),
+            _ if first.len() >= last.len() => self.prefixes.add(first.bytes(), unsure),
+            _ => self.suffixes.add(last.bytes().rev(), unsure),
         }
     }
 
@@ -100,6 +110,7 @@ impl Texts {
     pub(super) fn finish(&mut self) {
         self.prefixes.finish();
         self.suffixes.finish();
+        self.within.finish();
         if let Some(folded) = &mut self.folded {
             folded.prefixes.finish();
             folded.suffixes.finish();
@@ -115,6 +126,7 @@ impl Texts {
         }
         self.prefixes.find_start(text.as_bytes(), found);
         self.suffixes.find_end(text.as_bytes(), found);
+        self.within.find(text, found);
         if !(self.addresses.is_empty() && self.blocks.is_empty())
             && let Some(address) = address::parse(text)
         {
