@@ -19,7 +19,7 @@ pub(crate) fn parse(text: &str) -> Option<IpAddr> {
 }
 
 /// `cidr`: a block of addresses.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Network {
     is_v4: bool,
     mask: u128,
@@ -47,8 +47,23 @@ impl Network {
         Ok(Network { is_v4: width == 32, mask, base: number(address) & mask, wording: text.into() })
     }
 
+    /// The block's first address as a number.
+    pub(crate) fn base(&self) -> u128 {
+        self.base
+    }
+
+    /// Where the block of this length begins that holds `address`; nowhere if it is of the other family.
+    pub(crate) fn base_of(&self, address: IpAddr) -> Option<u128> {
+        (address.is_ipv4() == self.is_v4).then(|| number(address) & self.mask)
+    }
+
+    /// Whether the two are of one family and one length.
+    pub(crate) fn is_as_long(&self, other: &Network) -> bool {
+        (self.is_v4, self.mask) == (other.is_v4, other.mask)
+    }
+
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
-        address.is_ipv4() == self.is_v4 && number(address) & self.mask == self.base
+        self.base_of(address) == Some(self.base)
     }
 }
 

@@ -14,6 +14,7 @@
 //! one path; of two fields with one path the later one counts, also when one of them stands outside an `$or`.
 //! Reading the conditions themselves is `operators`.
 
+mod complexity;
 mod operators;
 
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
     condition::{Condition, quoted},
     json::{Tree, Value},
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 /// Alternatives that `$or` may make; more is refused by EventBridge as well.
 pub(crate) const MAX_ALTERNATIVES: usize = 1_000;
@@ -65,7 +66,7 @@ const OR: &str = "$or";
 #[derive(Debug, Clone)]
 pub(crate) struct Field {
     pub(crate) path: String,
-    pub(crate) conditions: Vec<Condition>,
+    pub(crate) conditions: Arc<[Condition]>,
     /// Whether the field's absence will do.
     pub(crate) may_be_absent: bool,
 }
@@ -288,7 +289,7 @@ impl<'t> Compiler<'t> {
         self.path_bytes += path.len();
         let field = self.fields.len() as u32;
         let may_be_absent = conditions.contains(&Condition::Absent);
-        self.fields.push(Field { path: path.to_owned(), conditions, may_be_absent });
+        self.fields.push(Field { path: path.to_owned(), conditions: conditions.into(), may_be_absent });
         for alternative in &mut self.alternatives {
             alternative.insert(path_index, field);
         }

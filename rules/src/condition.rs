@@ -16,7 +16,7 @@ use std::{fmt, net::IpAddr};
 /// Exact strings are found by binary search when there are more of them than this.
 pub(crate) const FEW_TEXTS: usize = 8;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Condition {
     Null,
     Bool(bool),
@@ -49,7 +49,7 @@ pub(crate) enum Condition {
 
 /// What `anything-but` rules out. A value of another kind than the list's (a number against strings, `null`
 /// against anything) is not in the list, so it matches.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Excluded {
     /// Sorted.
     Texts(Vec<String>),
@@ -66,15 +66,13 @@ impl Condition {
         use Condition as C;
         match (self, value) {
             (C::Exists, _) => true,
+            (condition, Value::Number(found)) => match Decimal::parse(found) {
+                Some(number) => condition.holds_decimal(number),
+                None => condition.holds_odd_number(found),
+            },
             (C::AnythingBut(excluded), value) => !excluded.contains(value),
             (C::Null, Value::Null) => true,
             (C::Bool(wanted), Value::Bool(found)) => wanted == found,
-            (C::Number { decimal, text }, Value::Number(found)) => {
-                text == found || decimal.is_some_and(|decimal| Decimal::parse(found) == Some(decimal))
-            }
-            (C::Numeric(interval), Value::Number(found)) => {
-                Decimal::parse(found).is_some_and(|number| interval.contains(number))
-            }
             (C::Text(wanted), Value::String(found)) => wanted == found,
             (C::Texts(wanted), Value::String(found)) => is_among(wanted, found),
             (C::Address { address, text }, Value::String(found)) => {
@@ -92,15 +90,33 @@ impl Condition {
             _ => false,
         }
     }
+
+    /// Whether a number that compares meets this.
+    pub(crate) fn holds_decimal(&self, number: Decimal) -> bool {
+        match self {
+            Condition::Exists => true,
+            Condition::Number { decimal, .. } => *decimal == Some(number),
+            Condition::Numeric(interval) => interval.contains(number),
+            Condition::AnythingBut(Excluded::Numbers(numbers, _)) => !numbers.contains(&number),
+            Condition::AnythingBut(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether a number that does not compare meets this: as text, or by being none of those that do.
+    fn holds_odd_number(&self, found: &str) -> bool {
+        match self {
+            Condition::Exists | Condition::AnythingBut(_) => true,
+            Condition::Number { text, .. } => text == found,
+            _ => false,
+        }
+    }
 }
 
 impl Excluded {
     fn contains(&self, value: &Value<'_>) -> bool {
         match (self, value) {
             (Excluded::Texts(texts), Value::String(found)) => is_among(texts, found),
-            (Excluded::Numbers(numbers, _), Value::Number(found)) => {
-                Decimal::parse(found).is_some_and(|number| numbers.contains(&number))
-            }
             (Excluded::Prefixes(prefixes), Value::String(found)) => {
                 prefixes.iter().any(|prefix| found.starts_with(prefix.as_str()))
             }

@@ -6,7 +6,7 @@
 //! all. When leaves stand inside the elements of an array, fields must also agree on the element, and `elements`
 //! finds out whether they can.
 //!
-//! An automaton over all rules is deliberately absent; it may take this module's place, and be tested against it.
+//! Looking at many rules at once is `engine`'s affair, which is tested against this.
 
 mod elements;
 
@@ -110,6 +110,14 @@ impl<'p> Open<'p> {
             },
             rest => Some(rest),
         }
+    }
+}
+
+/// What is wrong with an event that is not one.
+pub(crate) fn fault(bytes: &[u8]) -> EventError {
+    match Event::read(bytes) {
+        Err(error) => error,
+        Ok(_) => EventError { path: String::new(), offset: 0, problem: "the event cannot be read".into() },
     }
 }
 

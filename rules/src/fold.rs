@@ -4,8 +4,10 @@
 //! pattern means `ß` or `SS`, and not `ss`. There it cannot match a character beyond U+FFFF; here it can.
 //! <https://github.com/aws/event-ruler/blob/main/src/main/software/amazon/event/ruler/input/EqualsIgnoreCaseParser.java>
 
+use std::borrow::Cow;
+
 /// A text whose case does not matter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Folded {
     characters: Vec<Forms>,
     /// As it was written, for an explanation.
@@ -13,7 +15,7 @@ pub(crate) struct Folded {
 }
 
 /// One character's spellings; none starts or ends another, so the first that fits is the only one that does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Forms {
     One(char),
     Many([String; 3]),
@@ -39,6 +41,37 @@ impl Folded {
 
     pub(crate) fn ends(&self, text: &str) -> bool {
         self.characters.iter().rev().try_fold(text, |rest, forms| forms.strip_end(rest)).is_some()
+    }
+}
+
+/// A text in one case, so that what differs in case only becomes the same; other texts may too.
+pub(crate) fn in_one_case(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Cow::Owned(text.to_ascii_lowercase());
+        }
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect())
+}
+
+impl Folded {
+    /// What [`in_one_case`] makes of every text that equals this one. `None` when it makes different ones.
+    pub(crate) fn in_one_case(&self) -> Option<String> {
+        let mut key = String::new();
+        for forms in &self.characters {
+            match forms {
+                Forms::One(character) => key.push_str(&in_one_case(character.encode_utf8(&mut [0; 4]))),
+                Forms::Many(forms) => {
+                    let [one, others @ ..] = forms.each_ref().map(|form| in_one_case(form));
+                    if others.iter().any(|other| *other != one) {
+                        return None;
+                    }
+                    key.push_str(&one);
+                }
+            }
+        }
+        Some(key)
     }
 }
 

@@ -18,7 +18,13 @@
 
 use std::{borrow::Cow, fmt::Write as _, ops::Range};
 
+mod check;
 mod read;
+
+#[cfg(test)]
+pub(crate) use check::is_number;
+pub(crate) use check::{checked_object, number_end};
+pub(crate) use read::unescaped;
 
 /// Arrays and objects within one another. Jackson, which EventBridge's matcher reads with, stops here too.
 pub(crate) const MAX_DEPTH: usize = 1_000;

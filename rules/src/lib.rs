@@ -2,6 +2,7 @@
 //!
 #![doc = include_str!("../README.md")]
 
+mod event;
 mod pattern;
 mod rules;
 pub mod wiring;
@@ -11,6 +12,7 @@ mod explain;
 
 mod compile;
 mod condition;
+mod engine;
 mod evaluate;
 
 mod address;
@@ -22,6 +24,7 @@ mod wildcard;
 mod error;
 
 pub use error::{EventError, PatternError, RuleError};
+pub use event::ValidEvent;
 pub use explain::explain;
 pub use pattern::Pattern;
 pub use rules::Rules;

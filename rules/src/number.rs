@@ -4,6 +4,8 @@
 //! text. (AWS's documentation still names 5e9, which was its limit before.)
 //! <https://github.com/aws/event-ruler/pull/171>, <https://github.com/aws/event-ruler/pull/166>
 
+use crate::json;
+
 /// Decimals that a comparable number may have.
 pub(crate) const MAX_DECIMALS: i64 = 6;
 
@@ -14,7 +16,7 @@ const MAX_MILLIONTHS: i64 = 500_000_000_000_000_000;
 const MAX_DIGITS: i64 = 18;
 
 /// A comparable number, in millionths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Decimal(i64);
 
 impl Decimal {
@@ -49,6 +51,56 @@ impl Decimal {
     }
 }
 
+/// Reads the JSON number at `start`; the byte after it, and the number if it compares. `None` if there is none.
+///
+/// Almost all numbers are short and plain, and are read in one go. The others are read as [`Decimal::parse`] does.
+#[inline]
+pub(crate) fn scan(bytes: &[u8], start: usize) -> Option<(usize, Option<Decimal>)> {
+    let digit = |at: usize| bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10);
+    let is_negative = *bytes.get(start)? == b'-';
+    let whole = start + usize::from(is_negative);
+    let (mut at, mut value) = (whole, 0_i64);
+    while let Some(digit) = digit(at) {
+        value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
+        at += 1;
+    }
+    let whole_digits = at - whole;
+    let mut decimals = 0;
+    if bytes.get(at) == Some(&b'.') {
+        at += 1;
+        let fraction = at;
+        while let Some(digit) = digit(at) {
+            value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
+            at += 1;
+        }
+        decimals = at - fraction;
+        if decimals == 0 {
+            return None;
+        }
+    }
+    let is_plain = matches!(whole_digits, 1..=12)
+        && decimals <= MAX_DECIMALS as usize
+        && (whole_digits == 1 || bytes[whole] != b'0')
+        && !matches!(bytes.get(at), Some(b'e' | b'E'));
+    if !is_plain {
+        let end = json::number_end(bytes, start)?;
+        return Some((end, Decimal::parse(std::str::from_utf8(&bytes[start..end]).ok()?)));
+    }
+    let millionths = value * POWERS[MAX_DECIMALS as usize - decimals];
+    let in_range = millionths <= MAX_MILLIONTHS;
+    Some((at, in_range.then_some(Decimal(if is_negative { -millionths } else { millionths }))))
+}
+
+/// Ten to the power of 0 to 6.
+const POWERS: [i64; MAX_DECIMALS as usize + 1] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
+
+impl Decimal {
+    /// The number in millionths, in which it is whole.
+    pub(crate) fn millionths(self) -> i64 {
+        self.0
+    }
+}
+
 /// The exponent, or something that no number is in range with.
 fn exponent_of(text: &str) -> i64 {
     let (sign, digits) = match text.as_bytes().first() {
@@ -62,7 +114,7 @@ fn exponent_of(text: &str) -> i64 {
 }
 
 /// `numeric`: a number within bounds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Interval {
     pub(crate) low: Decimal,
     pub(crate) low_is_in: bool,
@@ -73,6 +125,16 @@ pub(crate) struct Interval {
 }
 
 impl Interval {
+    /// The only number within, if it was written as `=`.
+    pub(crate) fn only(&self) -> Option<Decimal> {
+        (self.low == self.high && self.low_is_in && self.high_is_in).then_some(self.low)
+    }
+
+    /// The first and the last number within, in millionths.
+    pub(crate) fn millionths(&self) -> (i64, i64) {
+        (self.low.0 + i64::from(!self.low_is_in), self.high.0 - i64::from(!self.high_is_in))
+    }
+
     pub(crate) fn contains(&self, number: Decimal) -> bool {
         let above = number > self.low || self.low_is_in && number == self.low;
         let below = number < self.high || self.high_is_in && number == self.high;
@@ -91,6 +153,31 @@ mod tests {
         }
         for zero in ["0", "-0", "0.0", "0e999999999999999999999", "-0.000e-7"] {
             assert_eq!(Decimal::parse(zero), Some(Decimal(0)), "{zero}");
+        }
+    }
+
+    #[test]
+    fn a_number_scanned_is_the_number_parsed() {
+        let parts = ["", "0", "7", "00", "120", "-3", "-0", "500000000000", "500000000001", "1234567890123"];
+        let fractions = ["", ".", ".0", ".5", ".123456", ".1234560", ".1234567", ".000000", ".0000001"];
+        let exponents = ["", "e", "e0", "E+2", "e-3", "e-7", "e30"];
+        for part in parts {
+            for fraction in fractions {
+                for exponent in exponents {
+                    let number = format!("{part}{fraction}{exponent}");
+                    let expected =
+                        json::is_number(number.as_bytes()).then(|| (number.len(), Decimal::parse(&number)));
+                    let scanned = scan(number.as_bytes(), 0).filter(|(end, _)| *end == number.len());
+                    assert_eq!(scanned, expected, "{number}");
+                    let text = format!("[{number}]");
+                    let end = |end: usize| text.as_bytes()[end] == b']';
+                    assert_eq!(
+                        scan(text.as_bytes(), 1).is_some_and(|scanned| end(scanned.0)),
+                        expected.is_some(),
+                        "{text}"
+                    );
+                }
+            }
         }
     }
 

@@ -1,10 +1,11 @@
-//! Many named patterns, compiled once and matched together.
+//! Many named patterns, compiled once and matched together: bytes in, indices out.
 //!
-//! The interface is bytes in, indices out: it says nothing of how an event is read, so that an automaton over all
-//! rules can take the place of the loop below.
+//! How an event is read and which rules are looked at is `engine`'s affair; what a pattern means is `evaluate`'s, and
+//! the two agree on every event.
 
 use crate::{
-    EventError, Pattern, RuleError,
+    EventError, Pattern, RuleError, ValidEvent,
+    engine::Engine,
     evaluate::{self, Event},
 };
 use std::sync::Arc;
@@ -12,7 +13,13 @@ use std::sync::Arc;
 /// A set of named patterns. Cheap to clone, and shared freely between threads.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    rules: Arc<[(String, Pattern)]>,
+    compiled: Arc<Compiled>,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    rules: Vec<(String, Pattern)>,
+    engine: Engine,
 }
 
 impl Rules {
@@ -33,14 +40,33 @@ impl Rules {
     }
 
     pub(crate) fn of(rules: Vec<(String, Pattern)>) -> Self {
-        Rules { rules: rules.into() }
+        let engine = Engine::new(rules.iter().map(|(_, pattern)| &pattern.compiled));
+        Rules { compiled: Arc::new(Compiled { rules, engine }) }
     }
 
     /// The indices of the rules that `event` (the bytes of one JSON object) matches, in the order they were given.
+    ///
+    /// All of the event is validated first. Where that was done before, [`Rules::matching_valid`] saves it.
     pub fn matching(&self, event: &[u8]) -> Result<Vec<usize>, EventError> {
-        let event = Event::read(event)?;
+        self.matching_valid(ValidEvent::check(event)?)
+    }
+
+    /// As [`Rules::matching`], for an event that was validated: only what rules look at is read.
+    ///
+    /// An error remains for an event that repeats keys around arrays in more ways than can be tried.
+    pub fn matching_valid(&self, event: ValidEvent<'_>) -> Result<Vec<usize>, EventError> {
+        let patterns = |index: usize| &self.compiled.rules[index].1.compiled;
+        match self.compiled.engine.matching(event.as_str(), patterns) {
+            Some(matching) => matching,
+            None => self.matching_one_by_one(event.as_str()),
+        }
+    }
+
+    /// Looks at every rule by itself. So is done with what is not valid after all, to say why.
+    fn matching_one_by_one(&self, event: &str) -> Result<Vec<usize>, EventError> {
+        let event = Event::read(event.as_bytes())?;
         let mut matching = Vec::new();
-        for (index, (_, pattern)) in self.rules.iter().enumerate() {
+        for (index, (_, pattern)) in self.compiled.rules.iter().enumerate() {
             if evaluate::matches(&pattern.compiled, &event)? {
                 matching.push(index);
             }
@@ -50,16 +76,16 @@ impl Rules {
 
     /// The name of the rule at `index`, as it was given; empty when there is no such rule.
     pub fn name(&self, index: usize) -> &str {
-        self.rules.get(index).map_or("", |(name, _)| name)
+        self.compiled.rules.get(index).map_or("", |(name, _)| name)
     }
 
     /// How many rules there are.
     pub fn len(&self) -> usize {
-        self.rules.len()
+        self.compiled.rules.len()
     }
 
     /// Whether there is no rule at all.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.compiled.rules.is_empty()
     }
 }

@@ -5,12 +5,12 @@
 
 use crate::json::shorten;
 
-/// Stars in one value. EventBridge documents that there is a limit to a rule's complexity but no number; real
-/// patterns have a handful.
-pub(crate) const MAX_STARS: usize = 100;
+/// Stars in one value. That many are too complex whatever stands between them (`compile::complexity`), so nothing
+/// longer needs to be looked at.
+pub(crate) const MAX_STARS: usize = 10;
 
 /// A text with stars in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Wildcard {
     /// What stands before, between and after the stars; one piece when there is none.
     pieces: Vec<String>,
@@ -43,6 +43,11 @@ impl Wildcard {
             return Err(format!("it has {stars} stars, and {MAX_STARS} is the limit"));
         }
         Ok(Wildcard { pieces, wording: text.into() })
+    }
+
+    /// What stands before, between and after the stars.
+    pub(crate) fn pieces(&self) -> &[String] {
+        &self.pieces
     }
 
     pub(crate) fn matches(&self, text: &str) -> bool {

@@ -2,6 +2,7 @@
 //!
 //! A refusal names the node at fault, what is wrong and what would be right.
 
+use super::complexity::{self, MAX_COMPLEXITY};
 use crate::{
     address::{self, Network},
     condition::{Condition, Excluded, FEW_TEXTS},
@@ -41,6 +42,15 @@ pub(super) fn conditions(tree: &Tree<'_>, array: usize) -> Result<Vec<Condition>
         conditions.push(Condition::Texts(sorted(texts)));
     } else {
         conditions.splice(..0, texts.into_iter().map(Condition::Text));
+    }
+    if complexity::is_too_complex(&conditions) {
+        return refuse(
+            array,
+            format!(
+                "its wildcards are too complex: one text may be more than {MAX_COMPLEXITY} beginnings of them"
+            ),
+            "use fewer stars, or fewer repeated characters after a star",
+        );
     }
     Ok(conditions)
 }

@@ -29,6 +29,12 @@ impl<'a> Tree<'a> {
     }
 }
 
+/// The text of a JSON string, which is given with its quotes.
+pub(crate) fn unescaped(literal: &str) -> Option<Cow<'_, str>> {
+    let mut reader = Reader { text: literal, at: 0, nodes: Vec::new(), open: Vec::new() };
+    reader.string().ok().filter(|_| reader.at == literal.len() && literal.starts_with('"'))
+}
+
 struct Reader<'a> {
     text: &'a str,
     at: usize,

@@ -1,5 +1,7 @@
-//! The evaluator agrees with a naive one, and random input never makes it panic.
+//! The evaluators agree with a naive one, and random input never makes them panic.
 
+mod comparison;
+mod generate;
 mod naive;
 
 use naive::{Condition, Json, Pattern as NaivePattern, Test};

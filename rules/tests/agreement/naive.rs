@@ -2,7 +2,7 @@
 //!
 //! It shares nothing with the crate, not even a reading of JSON: both are made from the same values.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 #[derive(Debug, Clone)]
 pub(crate) enum Json {
@@ -13,6 +13,8 @@ pub(crate) enum Json {
         halves: i64,
         spelling: u8,
     },
+    /// A number that does not compare, as it is written.
+    Odd(&'static str),
     Text(String),
     Array(Vec<Json>),
     Object(Vec<(String, Json)>),
@@ -34,6 +36,10 @@ pub(crate) enum Condition {
     But(Vec<Test>),
     ButNumbers(Vec<i64>),
     Number(&'static str, i64),
+    /// More than one and at most the other, in halves.
+    Range(i64, i64),
+    /// `10.0.0.n/bits`.
+    Block(u8, u32),
 }
 
 #[derive(Debug, Clone)]
@@ -42,6 +48,8 @@ pub(crate) enum Test {
     Prefix(String),
     Suffix(String),
     EqualsIgnoringCase(String),
+    PrefixIgnoringCase(String),
+    SuffixIgnoringCase(String),
     Wildcard(String),
 }
 
@@ -160,7 +168,11 @@ impl Condition {
             (Condition::Exists(wanted), _) => *wanted,
             (Condition::Exactly(Json::Null), Json::Null) => true,
             (Condition::Exactly(Json::Bool(wanted)), Json::Bool(found)) => wanted == found,
-            (Condition::Exactly(Json::Text(wanted)), Json::Text(found)) => wanted == found,
+            (Condition::Exactly(Json::Text(wanted)), Json::Text(found)) => {
+                let [one, other] = [wanted, found].map(|text| text.parse::<IpAddr>().ok());
+                wanted == found || one.is_some() && one == other
+            }
+            (Condition::Exactly(Json::Odd(wanted)), Json::Odd(found)) => wanted == found,
             (Condition::Exactly(Json::Number { halves: wanted, .. }), Json::Number { halves: found, .. }) => {
                 wanted == found
             }
@@ -175,6 +187,11 @@ impl Condition {
                 ">" => found > wanted,
                 _ => found >= wanted,
             },
+            (Condition::Range(low, high), Json::Number { halves, .. }) => low < halves && halves <= high,
+            (Condition::Block(last, bits), Json::Text(found)) => {
+                let found = found.strip_prefix("10.0.0.").and_then(|last| last.parse::<u8>().ok());
+                found.is_some_and(|found| found >> (32 - bits) == last >> (32 - bits))
+            }
             _ => false,
         }
     }
@@ -187,6 +204,12 @@ impl Test {
             Test::Prefix(prefix) => text.starts_with(prefix),
             Test::Suffix(suffix) => text.ends_with(suffix),
             Test::EqualsIgnoringCase(wanted) => spellings(wanted).iter().any(|spelling| spelling == text),
+            Test::PrefixIgnoringCase(prefix) => {
+                spellings(prefix).iter().any(|spelling| text.starts_with(spelling))
+            }
+            Test::SuffixIgnoringCase(suffix) => {
+                spellings(suffix).iter().any(|spelling| text.ends_with(spelling))
+            }
             Test::Wildcard(wildcard) => like(wildcard.as_bytes(), text.as_bytes()),
         }
     }
@@ -197,7 +220,8 @@ fn spellings(text: &str) -> Vec<String> {
     text.chars().fold(vec![String::new()], |spellings, character| {
         let longer = |form: String| spellings.iter().map(move |start| format!("{start}{form}"));
         let lower = character.to_lowercase().to_string();
-        longer(lower).chain(longer(character.to_uppercase().to_string())).collect()
+        let upper = character.to_uppercase().to_string();
+        longer(lower).chain(longer(upper)).chain(longer(character.to_string())).collect()
     })
 }
 
@@ -219,6 +243,7 @@ impl fmt::Display for Json {
             Json::Number { halves, spelling: 1 } => write!(f, "{}e-1", halves * 5),
             Json::Number { halves, spelling: 2 } => write!(f, "{:.3}E+0", *halves as f64 / 2.0),
             Json::Number { halves, .. } => write!(f, "{:.1}", *halves as f64 / 2.0),
+            Json::Odd(number) => write!(f, "{number}"),
             Json::Text(text) => write!(f, "{}", quoted(text)),
             Json::Array(members) => write!(f, "[{}]", joined(members.iter())),
             Json::Object(members) => {
@@ -255,6 +280,12 @@ impl fmt::Display for Condition {
             Condition::Exactly(value) => write!(f, "{value}"),
             Condition::Exists(exists) => write!(f, "{{\"exists\": {exists}}}"),
             Condition::Is(Test::Equals(text)) => write!(f, "{{\"exactly\": {}}}", quoted(text)),
+            Condition::Is(Test::PrefixIgnoringCase(text)) => {
+                write!(f, "{{\"prefix\": {{\"equals-ignore-case\": {}}}}}", quoted(text))
+            }
+            Condition::Is(Test::SuffixIgnoringCase(text)) => {
+                write!(f, "{{\"suffix\": {{\"equals-ignore-case\": {}}}}}", quoted(text))
+            }
             Condition::Is(test) => write!(f, "{{\"{}\": {}}}", test.operator(), quoted(test.text())),
             Condition::But(tests) => {
                 let texts = joined(tests.iter().map(|test| quoted(test.text())));
@@ -266,6 +297,10 @@ impl fmt::Display for Condition {
             Condition::ButNumbers(numbers) => {
                 write!(f, "{{\"anything-but\": [{}]}}", joined(numbers.iter().map(halves)))
             }
+            Condition::Range(low, high) => {
+                write!(f, "{{\"numeric\": [\">\", {}, \"<=\", {}]}}", halves(low), halves(high))
+            }
+            Condition::Block(last, bits) => write!(f, "{{\"cidr\": \"10.0.0.{last}/{bits}\"}}"),
             Condition::Number(op, number) => write!(f, "{{\"numeric\": [\"{op}\", {}]}}", halves(number)),
         }
     }
@@ -275,8 +310,8 @@ impl Test {
     fn operator(&self) -> &'static str {
         match self {
             Test::Equals(_) => "exactly",
-            Test::Prefix(_) => "prefix",
-            Test::Suffix(_) => "suffix",
+            Test::Prefix(_) | Test::PrefixIgnoringCase(_) => "prefix",
+            Test::Suffix(_) | Test::SuffixIgnoringCase(_) => "suffix",
             Test::EqualsIgnoringCase(_) => "equals-ignore-case",
             Test::Wildcard(_) => "wildcard",
         }
@@ -288,6 +323,8 @@ impl Test {
             | Test::Prefix(text)
             | Test::Suffix(text)
             | Test::EqualsIgnoringCase(text)
+            | Test::PrefixIgnoringCase(text)
+            | Test::SuffixIgnoringCase(text)
             | Test::Wildcard(text) => text,
         }
     }
@@ -298,6 +335,6 @@ fn joined(items: impl Iterator<Item = impl fmt::Display>) -> String {
 }
 
 /// In double quotes, as JSON.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
