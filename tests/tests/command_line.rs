@@ -147,6 +147,26 @@ async fn match_answers_by_its_exit_status() {
 }
 
 #[tokio::test]
+async fn match_runs_cases_and_says_which_differ() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cases.jsonl");
+    let case = |name: &str, room: &str, expect: &str| {
+        let (pattern, event) = (json!({ "room": ["lobby"] }), json!({ "room": room }));
+        json!({ "name": name, "pattern": pattern, "event": event, "expect": expect }).to_string()
+    };
+    for (cases, status, last) in [
+        (vec![case("a", "lobby", "match"), case("b", "ops", "nomatch")], 0, "2 passed, 0 failed"),
+        (vec![case("a", "lobby", "match"), case("wrong", "ops", "match")], 1, "1 passed, 1 failed"),
+    ] {
+        std::fs::write(&path, cases.join("\n")).unwrap();
+        let output = command().arg("match").arg("--cases").arg(&path).output().await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!((output.status.code(), text.lines().last()), (Some(status), Some(last)), "{text}");
+        assert_eq!(text.contains("wrong"), status == 1, "it says which: {text}");
+    }
+}
+
+#[tokio::test]
 async fn no_hub_no_tour() {
     let output = command().args(["trace", "x", "--hub", "http://127.0.0.1:9"]).output().await.unwrap();
     let error = String::from_utf8(output.stderr).unwrap();

@@ -53,7 +53,6 @@ fn answer(arguments: &Arguments) -> Result<u8, String> {
     }
     let path = arguments.cases.as_ref().ok_or("nothing to match")?;
     let tally = cases::run(open(path)?, io::stdout().lock()).map_err(|error| at(path, &error))?;
-    println!("{} passed, {} failed", tally.passed, tally.failed);
     Ok(u8::from(tally.failed > 0))
 }
 
@@ -61,7 +60,11 @@ fn one(pattern: &Path, event: &Path, explain: bool) -> Result<u8, String> {
     let (pattern, event) = (text(pattern)?, std::fs::read(event).map_err(|error| at(event, &error))?);
     let (answer, sentence) = cases::check_and_explain(&pattern, &event);
     let line = if explain { sentence } else { answer.to_string() };
-    if answer.exit_code() == 2 { eprintln!("switchboard: {line}") } else { println!("{line}") }
+    if answer.exit_code() == 2 {
+        eprintln!("switchboard: {line}")
+    } else {
+        println!("{line}")
+    }
     Ok(answer.exit_code())
 }
 
