@@ -24,9 +24,12 @@ async fn a_broken_configuration_refuses_to_start_with_its_place_and_the_mend() {
             "switchboard.toml:3: [rooms]: unknown field",
         ),
         ("[rooms.lobby]\ntitle = \"x\"\n", "is wired to nothing"),
-        ("[sms]\nsegments_per_second = \"fast\"\n", "switchboard.toml:2: [sms]"),
-        ("[moderation]\nno_such_key = 1\n", "switchboard.toml:2: "),
-        ("[slack]\nfile_max_bytes = -1\n", "switchboard.toml:2: [slack]"),
+        (
+            "[sms]\nsegments_per_second = \"fast\"\n[rooms.lobby]\nsms = \"open\"\n",
+            "switchboard.toml:2: [sms]",
+        ),
+        ("[moderation]\nno_such_key = 1\n[rooms.lobby]\nsms = \"open\"\n", "switchboard.toml:2: "),
+        ("[slack]\nfile_max_bytes = -1\n[rooms.lobby]\nsms = \"open\"\n", "switchboard.toml:2: [slack]"),
         ("[nonsense]\n", "switchboard.toml:1: unknown key nonsense"),
         ("a = [\n", "switchboard.toml:"),
     ] {

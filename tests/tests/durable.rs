@@ -21,13 +21,15 @@ enum Step {
 }
 
 fn step(line: &str) -> Option<Step> {
-    if line.contains("POST /twilio/messages") && (line.contains("recvfrom(") || line.contains("read(")) {
+    if line.contains("POST /twilio/messages") && (line.contains("recvfrom") || line.contains("read")) {
         Some(Step::Asked)
     } else if line.contains("pwrite64(") && line.contains("hub.sqlite3-wal") {
         Some(Step::Wrote)
-    } else if (line.contains("fdatasync(") || line.contains("fsync(")) && line.contains("hub.sqlite3-wal") {
-        // With threads a call may be cut in two; what counts is its end.
-        (!line.contains("unfinished")).then_some(Step::Synced)
+    } else if line.contains("fdatasync") || line.contains("fsync") {
+        // With threads a call may be cut in two; what counts is its end, which does not repeat the file's name.
+        let ended = !line.contains("unfinished");
+        let of_the_log = line.contains("hub.sqlite3-wal") || line.contains("resumed");
+        (ended && of_the_log).then_some(Step::Synced)
     } else if line.contains("HTTP/1.1 200 OK") && line.contains("<Response/>") {
         Some(Step::Answered)
     } else {
