@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use serde::{Deserialize, Serialize};
 use switchboard_core::{
-    Attachment, EventId, Failure, Message, MessageId, PhoneNumber, Ports, RoomName, Timestamp,
+    Attachment, EventId, Failure, HttpError, Message, MessageId, PhoneNumber, Ports, RoomName, Timestamp,
 };
 
 use super::codes::{self, Verdict};
@@ -41,8 +41,6 @@ pub(super) struct SendText {
     pub(super) segments: u32,
     pub(super) message_id: Option<MessageId>,
     pub(super) room: Option<RoomName>,
-    /// Grows when the text has to be tried anew after all that was found belonged to other deliveries.
-    pub(super) round: u32,
 }
 
 /// How a task ended: our reports.
@@ -128,8 +126,8 @@ fn refused(response: &http::Response<Bytes>) -> Result<Done, Failure> {
             Verdict::OptedOut => Ok(Done::OptedOut { code: Some(code) }),
             Verdict::Failed => Ok(Done::Failed { code }),
             Verdict::Mend => Err(Failure::refuse(status, codes::reason(code))),
-            Verdict::Later(at_least) => {
-                let after = retry_after(response).map_or(at_least, |asked| asked.max(at_least));
+            Verdict::Later(unless_told) => {
+                let after = retry_after(response).unwrap_or(unless_told);
                 Err(Failure::retry_after(codes::reason(code), after))
             }
             Verdict::Bug => Err(Failure::bug(codes::reason(code))),
@@ -170,26 +168,33 @@ pub(super) async fn find(
         query.append_pair("PageSize", &FIND_PAGE_SIZE.to_string());
         format!("{}?{}", messages_url(config), query.finish())
     };
-    let mut sids = Vec::new();
+    // A text that still waits has no date of sending and is in no dated list: the newest page has it.
+    let mut found = list(config, &url(false), ports).await?.messages;
     let mut next = Some(url(true));
     for _ in 0..FIND_PAGES {
         let Some(url) = next.take() else { break };
         let page = list(config, &url, ports).await?;
-        sids.extend(page.messages.iter().filter(|message| is_like(config, task, since, message)).map(sid));
+        found.extend(page.messages);
         next = page.next_page_uri.filter(|uri| uri.starts_with("/2010-04-01/"));
         next = next.map(|uri| format!("{}{uri}", config.api_base));
     }
-    if sids.is_empty() {
-        // A text that still waits has no date of sending: the newest page without that condition has it.
-        let page = list(config, &url(false), ports).await?;
-        sids.extend(page.messages.iter().filter(|message| is_like(config, task, since, message)).map(sid));
-    }
-    sids.reverse();
+    let mut like: Vec<_> = found
+        .into_iter()
+        .filter_map(|message| Some((made_like(config, task, since, &message)?, message.sid)))
+        .collect();
+    like.sort();
+    like.dedup();
+    let sids: Vec<_> = like.into_iter().map(|(_, sid)| sid).collect();
     Ok((!sids.is_empty()).then_some(Done::Found { sids }))
 }
 
-fn sid(message: &MessageResource) -> String {
-    message.sid.clone()
+/// Why there is no answer, without the host's own words: they may quote the URL, with a number or a signature.
+pub(super) fn no_answer(error: &HttpError) -> &'static str {
+    match error {
+        HttpError::NotSent(_) => "no connection to Twilio",
+        HttpError::Unanswered(_) => "no answer from Twilio",
+        HttpError::TooLarge(_) => "Twilio's answer is too large",
+    }
 }
 
 async fn list(config: &Config, url: &str, ports: &Ports<'_>) -> Result<MessageList, Failure> {
@@ -198,7 +203,7 @@ async fn list(config: &Config, url: &str, ports: &Ports<'_>) -> Result<MessageLi
         .header(ACCEPT, "application/json")
         .body(Bytes::new())
         .map_err(|error| Failure::bug(format!("the request cannot be made: {error}")))?;
-    let response = ports.http.send(request).await.map_err(|error| Failure::retry(error.to_string()))?;
+    let response = ports.http.send(request).await.map_err(|error| Failure::retry(no_answer(&error)))?;
     if !response.status().is_success() {
         // Only asked: whatever is the matter, ask again.
         return match refused(&response) {
@@ -209,16 +214,22 @@ async fn list(config: &Config, url: &str, ports: &Ports<'_>) -> Result<MessageLi
     serde_json::from_slice(response.body()).map_err(|_| Failure::retry("Twilio's list cannot be read"))
 }
 
-fn is_like(config: &Config, task: &SendText, since: Timestamp, message: &MessageResource) -> bool {
+/// When this message was made, if it is like our text.
+fn made_like(
+    config: &Config,
+    task: &SendText,
+    since: Timestamp,
+    message: &MessageResource,
+) -> Option<Timestamp> {
     let ours = match &config.sender {
         Sender::From(number) => message.from.as_deref() == Some(number.as_str()),
         Sender::Service(sid) => message.messaging_service_sid.as_deref() == Some(sid.as_str()),
     };
     let outbound = message.direction.as_deref().is_none_or(|direction| direction.starts_with("outbound"));
-    let recent = message.date_created.as_deref().and_then(wire::rfc2822).is_some_and(|made| made >= since);
+    let made = message.date_created.as_deref().and_then(wire::rfc2822).filter(|made| *made >= since)?;
     let body = message.body.as_deref().unwrap_or_default();
     let body = body.strip_prefix(TRIAL_PREFIX).unwrap_or(body);
     let same = body == task.body
         || config.section.smart_encoding && smart::encode(body) == smart::encode(&task.body);
-    ours && outbound && recent && same
+    (ours && outbound && same).then_some(made)
 }

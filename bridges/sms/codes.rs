@@ -13,7 +13,7 @@ pub(super) enum Verdict {
     Failed,
     /// Something of the operator's is to be mended: dead letter, to be redriven after that.
     Mend,
-    /// Not now; not before this has passed.
+    /// Not now; not before this has passed, unless the answer says when.
     Later(Duration),
     /// We asked for something that cannot be.
     Bug,

@@ -18,7 +18,7 @@ use super::wire::{self, Inbound};
 use super::words::{self, Word};
 use super::{segments, text};
 
-/// How often a phone that is in no room is told how to join one.
+/// How often a phone is told what changes nothing: how to join, or that it is in a room already.
 const HELP_EVERY: Duration = Duration::from_secs(3600);
 /// Most rooms that one text lists.
 const MAX_ROOMS_LISTED: usize = 12;
@@ -112,7 +112,8 @@ impl Desk<'_> {
     }
 
     fn join(&mut self, room: &RoomName, name: &str) -> Result<(), Failure> {
-        let was_in = self.stored.value.is_in(self.config, room, &self.number);
+        let before = self.stored.value.clone();
+        let was_in = before.is_in(self.config, room, &self.number);
         let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
         let name = display_name(&name, "");
         if !name.is_empty() {
@@ -129,6 +130,12 @@ impl Desk<'_> {
         }
         if !was_in {
             self.changed(Some(room), SubscriberChange::Joined);
+        }
+        if self.stored.value == before {
+            if !self.may_help() {
+                return Ok(());
+            }
+            self.stored.value.helped_at = Some(self.now);
         }
         self.answer(format!(
             "You are in {}. Everyone there sees what you text. To leave, text LEAVE {room}. For no more texts \
@@ -152,10 +159,14 @@ impl Desk<'_> {
         self.save()
     }
 
+    /// Has it been an hour since it was told what it could know?
+    fn may_help(&self) -> bool {
+        self.stored.value.helped_at.is_none_or(|at| self.now >= at.plus(HELP_EVERY))
+    }
+
     /// Says once an hour how to join; nothing is posted.
     fn help(&mut self) -> Result<(), Failure> {
-        let helped_at = self.stored.value.helped_at;
-        if helped_at.is_some_and(|at| self.now < at.plus(HELP_EVERY)) {
+        if !self.may_help() {
             return Ok(());
         }
         let rooms: Vec<&str> = self
@@ -289,7 +300,6 @@ pub(super) async fn requested(
         segments,
         message_id: requested.message_id.clone(),
         room: requested.room.clone(),
-        round: 1,
     };
     let mut effect = Effect::new(destination(config, &requested.lane), &Task::SendText(task))?;
     effect.not_before = not_before;

@@ -1,7 +1,7 @@
 //! Files: fetched from Twilio when they come in, and which of them a phone takes when they go out.
 //!
 //! A file's URL asks for our credentials and redirects to storage that must not see them. So redirects are
-//! followed by hand: each URL must be https on a host of the list, and the credentials go to the API's host
+//! followed by hand: each URL must be https on a host of the list, and the credentials go to the API
 //! only. What arrives must be of a kind that is allowed, by its own first bytes: a page that asks to log in is
 //! no picture. A file that cannot be had becomes a note, so that the message still arrives.
 
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use switchboard_core::{Attachment, Blob, BlobId, Failure, HttpError, Ports};
 use url::Url;
 
-use super::act::{Done, Draft};
+use super::act::{self, Done, Draft};
 use super::config::{self, Config};
 use super::wire::RemoteFile;
 
@@ -118,7 +118,7 @@ async fn fetch(config: &Config, file: &RemoteFile, ports: &Ports<'_>) -> Result<
             Ok(response) => response,
             Err(HttpError::TooLarge(_)) => return Err(Missing::Note("it is too large")),
             // To ask for a file twice does no harm, so an unknown end is a failed one.
-            Err(error) => return Err(Missing::Later(Failure::retry(error.to_string()))),
+            Err(error) => return Err(Missing::Later(Failure::retry(act::no_answer(&error)))),
         };
         match response.status().as_u16() {
             200 => return check(config, file, response.into_body()),
@@ -130,8 +130,8 @@ async fn fetch(config: &Config, file: &RemoteFile, ports: &Ports<'_>) -> Result<
             status @ (401 | 408 | 425 | 429 | 500..) => {
                 return Err(Missing::Later(Failure::retry(format!("a file's host answered {status}"))));
             }
-            403 => return Err(Missing::Note("Twilio's storage refused it")),
-            _ => return Err(Missing::Note("Twilio does not have it any more")),
+            404 | 410 => return Err(Missing::Note("Twilio does not have it any more")),
+            _ => return Err(Missing::Note("Twilio's storage refused it")),
         }
     }
     Err(Missing::Note("Twilio's storage sent us in a circle"))
@@ -154,8 +154,13 @@ fn allowed(config: &Config, url: &Url) -> bool {
     }
 }
 
-/// The API's origin only. A regional API's files are at Twilio's main one.
+/// The API itself only: its origin and its path, since storage that is sent credentials besides its signed link
+/// refuses both. A regional API's files are at Twilio's main one.
 fn takes_credentials(config: &Config, url: &Url) -> bool {
+    let base = config.api_url.path().trim_end_matches('/');
+    if !url.path().strip_prefix(base).is_some_and(|rest| rest.starts_with("/2010-04-01/")) {
+        return false;
+    }
     let regional = config.api_url.host_str().is_some_and(|host| host.ends_with(".twilio.com"));
     let main = url.scheme() == "https" && url.host_str() == Some("api.twilio.com") && url.port().is_none();
     same_origin(url, &config.api_url) || regional && main

@@ -166,7 +166,7 @@ impl Bridge for Sms {
     ) -> Result<Outcome, Failure> {
         match effect.read()? {
             act::Task::FetchFiles(draft) => settle::fetched(draft, settlement, now),
-            act::Task::SendText(task) => settle::sent(effect, task, settlement, now, view).await,
+            act::Task::SendText(task) => settle::sent(&task, settlement, now, view).await,
         }
     }
 }

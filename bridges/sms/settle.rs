@@ -5,17 +5,14 @@ use switchboard_core::event::{
     DeliveryReported, DeliveryStatus, Detail, SubscriberChange, SubscriberChanged,
 };
 use switchboard_core::{
-    Address, Effect, Event, EventId, Expect, Failure, Outcome, Settlement, Surface, Timestamp, View,
+    Address, Event, EventId, Expect, Failure, Outcome, Settlement, Surface, Timestamp, View,
 };
 
-use super::act::{Done, Draft, SendText, Task};
+use super::act::{Done, Draft, SendText};
 use super::codes::{self, Verdict};
 use super::store::{self, Claim, Delivery, Phone, Stored};
 use super::wire::{self, Callback};
 use super::{decide, media};
-
-/// After so many times that everything found was another delivery's, people have to look.
-const MAX_ROUNDS: u32 = 5;
 
 /// The files of a message are here, or will not come: post it.
 pub(super) fn fetched(draft: Draft, settlement: &Settlement, now: Timestamp) -> Result<Outcome, Failure> {
@@ -33,14 +30,13 @@ pub(super) fn fetched(draft: Draft, settlement: &Settlement, now: Timestamp) -> 
 
 /// A text has been sent, or has not.
 pub(super) async fn sent(
-    effect: &Effect,
-    task: SendText,
+    task: &SendText,
     settlement: &Settlement,
     now: Timestamp,
     view: &dyn View,
 ) -> Result<Outcome, Failure> {
     let mut record = Record::load(&task.delivery, now, view).await?;
-    record.complete(&task);
+    record.complete(task);
     let done = match settlement {
         Settlement::Done(report) => report.read()?,
         Settlement::GaveUp(_) if record.stored.value.sid.is_some() => Done::Known,
@@ -58,8 +54,8 @@ pub(super) async fn sent(
         }
         Done::Found { sids } => match unclaimed(&sids, &task.delivery, view).await? {
             Some((sid, expect)) => record.take(sid, "queued", None, expect)?,
-            None if task.round < MAX_ROUNDS => return try_anew(effect, task),
-            None => record.fail("Twilio's answer was lost, and only texts of other deliveries were found"),
+            // All that was found belongs to others: this text never reached Twilio, and is still to be sent.
+            None => return Err(Failure::unsure("only texts of other deliveries were found")),
         },
         Done::OptedOut { code } => {
             record.fail(&code.map_or_else(|| "the phone has opted out".to_owned(), codes::reason));
@@ -116,15 +112,6 @@ async fn unclaimed<'a>(
         }
     }
     Ok(None)
-}
-
-/// All that was found belongs to others: this text never reached Twilio. It is a new effect, since an effect
-/// that was reported is over; what was found before lies before its first attempt.
-fn try_anew(effect: &Effect, mut task: SendText) -> Result<Outcome, Failure> {
-    let base = effect.destination.split('#').next().unwrap_or_default();
-    task.round += 1;
-    let anew = Effect::new(format!("{base}#{}", task.round), &Task::SendText(task))?;
-    Ok(Outcome { effects: vec![anew], ..Outcome::default() })
 }
 
 /// A delivery's record, and what follows from a change of it.

@@ -230,9 +230,9 @@ fn changed(change: Change, room: &str, sender: (Surface, &str, &str), text: &str
         text: text.into(),
         attachments: Vec::new(),
         thread_parent: None,
+        provider_id: None,
         time: NOW,
         hops: 0,
-        provider_id: None,
     };
     let id = EventId::from_cause(&["test", room, &seq.to_string()]);
     let changed = RoomChanged { lane: room.into(), seq, change, message, by: None, reaction: None };

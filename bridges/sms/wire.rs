@@ -63,7 +63,7 @@ pub(super) fn admit(config: &Config, request: &http::Request<Bytes>) -> Result<A
         return Err(Failure::refuse(403, "X-Twilio-Signature is missing or wrong for PUBLIC_BASE_URL"));
     }
     let parameters = Parameters::read(request)?;
-    match read(request)? {
+    match interpret(&parameters, request)? {
         Knock::Message(inbound) => {
             check_account(config, &parameters)?;
             if inbound.text.chars().count() > MAX_TEXT_CHARS {
@@ -94,14 +94,17 @@ fn check_account(config: &Config, parameters: &Parameters) -> Result<(), Failure
 
 /// Reads a request that has been admitted.
 pub(super) fn read(request: &http::Request<Bytes>) -> Result<Knock, Failure> {
-    let parameters = Parameters::read(request)?;
+    interpret(&Parameters::read(request)?, request)
+}
+
+fn interpret(parameters: &Parameters, request: &http::Request<Bytes>) -> Result<Knock, Failure> {
     let sid = parameters.get("MessageSid").unwrap_or_default().to_owned();
     if sid.is_empty() || sid.len() > 64 || !sid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(Failure::refuse(400, "MessageSid is missing or no SID"));
     }
     let path = request.uri().path();
     if path.ends_with(STATUS_PATH) {
-        return read_status(&parameters, request, sid).map(Knock::Status);
+        return read_status(parameters, request, sid).map(Knock::Status);
     }
     if !path.ends_with(MESSAGES_PATH) {
         return Err(Failure::refuse(404, "no such path"));

@@ -85,7 +85,8 @@ pub trait Bridge: Send + Sync {
     /// What does the end of an effect mean?
     ///
     /// # Errors
-    /// [`Failure::Retry`] to be asked again; [`Failure::Bug`].
+    /// [`Failure::Retry`] to be asked again; [`Failure::Unsure`] when what was found turned out to be another's,
+    /// so that the effect is still to be done: it is attempted again without a `find`; [`Failure::Bug`].
     async fn settle(
         &self,
         effect: &Effect,

@@ -2,7 +2,7 @@
 //!
 //! A fault names a provider and a method, and lasts for some times, with a probability, or until it is
 //! cleared. The first fault that fits is the one that happens. `Faults::pick` says which; the front of each
-//! API asks [`Fault::before`] and [`Fault::after`], the sender of webhooks does its own.
+//! API asks [`Fault::instead`] and [`Fault::after`], the sender of webhooks does its own.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +34,7 @@ pub(crate) enum Kind {
     LoseAnswer,
     /// A call takes effect, and is never answered.
     LoseAnswerSlowly,
-    /// A call, or a webhook, comes `delay_ms` late.
+    /// A call takes effect at once and its answer comes `delay_ms` late; a webhook is sent that late.
     Slow,
     /// A webhook is sent `copies` times at once.
     Duplicate,
@@ -135,25 +135,17 @@ pub(crate) enum Instead {
 }
 
 impl Fault {
-    /// What comes before the call is carried out; it may take its time.
-    pub(crate) async fn before(&self, tasks: &Tasks) -> Option<Instead> {
+    /// What happens instead of the call.
+    pub(crate) fn instead(&self) -> Option<Instead> {
         match self.kind {
-            Kind::Status => Some(Instead::Status {
-                status: self.status.unwrap_or(500),
-                retry_after_s: self.retry_after_s,
-            }),
+            Kind::Status => {
+                let (status, retry_after_s) = (self.status.unwrap_or(500), self.retry_after_s);
+                Some(Instead::Status { status, retry_after_s })
+            }
             Kind::Error => {
                 Some(Instead::Error { error: self.error.clone().unwrap_or_default(), status: self.status })
             }
-            Kind::Reset => Some(Instead::Nothing),
-            Kind::Timeout => {
-                tasks.pause(Duration::from_secs(NEVER_ANSWERS_S)).await;
-                Some(Instead::Nothing)
-            }
-            Kind::Slow => {
-                tasks.pause(Duration::from_millis(self.delay_ms.unwrap_or(1_000))).await;
-                None
-            }
+            Kind::Reset | Kind::Timeout => Some(Instead::Nothing),
             _ => None,
         }
     }
@@ -163,13 +155,18 @@ impl Fault {
         matches!(self.kind, Kind::LoseAnswer | Kind::LoseAnswerSlowly)
     }
 
-    /// What the caller gets after the call was carried out.
+    /// What the caller gets in the end, which may take its time. The call was carried out and noted before,
+    /// so it makes no difference whether the caller waits.
     pub(crate) async fn after(&self, tasks: &Tasks, response: Response) -> Response {
         match self.kind {
             Kind::LoseAnswer => answer::broken_off(),
-            Kind::LoseAnswerSlowly => {
+            Kind::Timeout | Kind::LoseAnswerSlowly => {
                 tasks.pause(Duration::from_secs(NEVER_ANSWERS_S)).await;
                 answer::broken_off()
+            }
+            Kind::Slow => {
+                tasks.pause(Duration::from_millis(self.delay_ms.unwrap_or(1_000))).await;
+                response
             }
             _ => response,
         }

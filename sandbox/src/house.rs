@@ -1,5 +1,6 @@
 //! The sandbox as a whole: what its parts share, and how it starts and stops.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -58,7 +59,10 @@ impl Sandbox {
     /// # Errors
     ///
     /// When the store cannot be opened, or the HTTP client cannot be made.
-    pub fn new(settings: Settings) -> Result<Sandbox, StartError> {
+    pub fn new(mut settings: Settings) -> Result<Sandbox, StartError> {
+        for base in [&mut settings.hub_base, &mut settings.public_base, &mut settings.own_base] {
+            base.truncate(base.trim_end_matches('/').len());
+        }
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -82,6 +86,7 @@ impl Sandbox {
             webhooks: Webhooks::new(),
             tasks: Tasks::new(),
             echo_places: tokio::sync::Semaphore::new(64),
+            echoes_left_out: AtomicU64::new(0),
             store,
             texts: Mutex::new(Texts::new()),
             workspace: Mutex::new(Workspace::new(&settings.slack)),
@@ -122,6 +127,8 @@ pub(crate) struct House {
     pub(crate) tasks: Tasks,
     /// How many echoes may be on their way at once.
     pub(crate) echo_places: tokio::sync::Semaphore,
+    /// How many were never sent.
+    pub(crate) echoes_left_out: AtomicU64,
     pub(crate) store: Option<Store>,
     /// Twilio's messages and phones. Locked before `workspace` where both are.
     pub(crate) texts: Mutex<Texts>,

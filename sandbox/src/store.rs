@@ -123,7 +123,8 @@ impl Store {
         if let Some(error) = failed {
             return Err(error);
         }
-        writer.into_inner()?.sync_all()?;
+        writer.flush()?;
+        drop(writer);
         std::fs::rename(&beside, &self.path)?;
         let file = OpenOptions::new().append(true).open(&self.path)?;
         *open = Open { file, bytes, compact_at: COMPACT_ABOVE.max(bytes * 2) };
@@ -176,5 +177,22 @@ impl House {
             texts.entries(write);
             workspace.entries(write);
         })
+    }
+}
+
+/// Bytes as base64 in the store.
+pub(crate) mod base64_bytes {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use bytes::Bytes;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        STANDARD.decode(text).map(Bytes::from).map_err(serde::de::Error::custom)
     }
 }

@@ -38,7 +38,7 @@ fn stop_and_start_are_noted_and_never_answered() {
 
 #[test]
 fn what_twilio_took_for_a_word_is_one() {
-    let mut house = House::new();
+    let house = House::new();
     for (taken_for, expected) in [("STOP", &["OptedOut all"][..]), ("HELP", &[]), ("START", &["OptedIn all"])]
     {
         let pairs = [("MessageSid", taken_for), ("From", ANN), ("Body", "Arret"), ("OptOutType", taken_for)];
@@ -91,6 +91,19 @@ fn who_is_in_no_room_is_told_once_an_hour_how_to_join() {
     house.text(ANN, "STOP");
     house.pass(3600);
     assert!(house.text(ANN, "hello?").events.is_empty(), "who wants no texts gets none");
+}
+
+#[test]
+fn joining_again_is_confirmed_when_it_changes_something_or_once_an_hour() {
+    let mut house = House::new();
+    let mut texts = |text: &str| house.text(ANN, text).events.len();
+    assert_eq!(texts("JOIN lobby Ann"), 2);
+    assert_eq!(texts("JOIN lobby Ann"), 1, "perhaps the first answer was lost");
+    assert_eq!(texts("JOIN lobby Ann"), 0);
+    assert_eq!(texts("JOIN lobby"), 0);
+    assert_eq!(texts("JOIN lobby Anna"), 1, "another name");
+    assert_eq!(texts("JOIN attic"), 2);
+    assert_eq!(texts("JOIN lobby"), 1, "the room that its texts go to is another");
 }
 
 #[test]

@@ -88,8 +88,15 @@ impl Configuration {
         let public_base_url = value("PUBLIC_BASE_URL").map(public_url).transpose()?;
         let token = value("SWITCHBOARD_TOKEN").map(Secret::new);
 
+        let twilio_is_pretend = is_pretend(&values, &["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"])?;
+        let slack_is_pretend = is_pretend(&values, &["SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN"])?;
         let rooms: Rooms = match document.section("rooms")? {
             Some(rooms) => rooms,
+            None if !(twilio_is_pretend && slack_is_pretend) => {
+                return Err(ConfigError::new("there are credentials and no rooms").mend(
+                    "write switchboard.toml with [rooms.lobby], its slack_channel = \"C…\" and sms = \"open\"",
+                ));
+            }
             None => {
                 Document::parse("the default rooms", DEFAULT_ROOMS)?.section("rooms")?.unwrap_or_default()
             }
@@ -101,8 +108,6 @@ impl Configuration {
         }
         .map_err(|error| ConfigError::new(error.to_string()))?;
 
-        let twilio_is_pretend = is_pretend(&values, &["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"])?;
-        let slack_is_pretend = is_pretend(&values, &["SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN"])?;
         if !twilio_is_pretend && public_base_url.is_none() {
             return Err(ConfigError::new("TWILIO_AUTH_TOKEN is set and PUBLIC_BASE_URL is not")
                 .mend("set PUBLIC_BASE_URL to the address under which Twilio reaches this hub; its signatures cover it"));
@@ -252,6 +257,11 @@ mod tests {
             ("", &[("SLACK_BOT_TOKEN", "xoxb-1")], "SLACK_SIGNING_SECRET is not set"),
             (
                 "",
+                &[("SLACK_BOT_TOKEN", "x"), ("SLACK_SIGNING_SECRET", "y")],
+                "there are credentials and no rooms",
+            ),
+            (
+                "[rooms.lobby]\nsms = \"open\"\n",
                 &[("TWILIO_ACCOUNT_SID", "AC1"), ("TWILIO_AUTH_TOKEN", "t")],
                 "TWILIO_AUTH_TOKEN is set and PUBLIC_BASE_URL",
             ),

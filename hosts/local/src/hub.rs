@@ -63,7 +63,12 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
 
     let path = configuration.data.join("hub.sqlite3");
     let names: Vec<&str> = bridges.iter().map(|bridge| bridge.declaration().name).collect();
-    let connection = database::open_for_writing(&path, &names)?;
+    let connection = database::open_for_writing(&path, &names).map_err(|error| {
+        CannotStart(format!(
+            "{}: {error:#} — to mend it: restore it from a copy, or choose another directory with --data",
+            path.display()
+        ))
+    })?;
     let archive = Archive::new(&path);
     let clock: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(now);
     let metrics = Arc::new(Metrics::new()?);

@@ -94,7 +94,12 @@ fn event_of_arrays() -> impl Strategy<Value = Json> {
 
 fn agree(pattern: &NaivePattern, event: &Json) -> Result<(), TestCaseError> {
     let (pattern_text, event_text) = (pattern.to_string(), event.to_string());
-    let compiled = Pattern::parse(&pattern_text).map_err(|error| TestCaseError::fail(error.to_string()))?;
+    let compiled = match Pattern::parse(&pattern_text) {
+        Ok(compiled) => compiled,
+        // The naive evaluator knows no limit; ours refuses a few of the generated patterns, and says why.
+        Err(error) if error.to_string().contains("too complex") => return Ok(()),
+        Err(error) => return Err(TestCaseError::fail(error.to_string())),
+    };
     let expected = pattern.matches(event);
     prop_assert_eq!(
         compiled.matches(event_text.as_bytes()),

@@ -1,6 +1,7 @@
 //! Faults, limits, behaviour; what was called and sent; starting anew.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::{Query, Request, State};
@@ -149,7 +150,10 @@ struct WhichWebhooks {
 }
 
 async fn webhooks(State(house): State<Arc<House>>, Query(which): Query<WhichWebhooks>) -> Response {
-    let shown = house.webhooks.show(which.kind.as_deref(), which.id.as_deref(), which.limit.unwrap_or(200));
+    let mut shown =
+        house.webhooks.show(which.kind.as_deref(), which.id.as_deref(), which.limit.unwrap_or(200));
+    shown["echoes_left_out"] = json!(house.echoes_left_out.load(Ordering::Relaxed));
+    shown["under_way"] = json!(house.tasks.living());
     done(&shown)
 }
 
@@ -158,6 +162,7 @@ async fn reset(State(house): State<Arc<House>>) -> Response {
     house.faults.clear(None);
     house.calls.clear();
     house.webhooks.clear();
+    house.echoes_left_out.store(0, Ordering::Relaxed);
     house.buckets.clear();
     *locked(&house.behaviour) = Arc::new(house.settings.behaviour.clone());
     *locked(&house.limits) = Arc::new(house.settings.limits.clone());

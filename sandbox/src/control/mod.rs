@@ -1,6 +1,27 @@
 //! The control paths: what a test, or the sandbox's page, tells the pretend world to do, and asks of it.
 //!
 //! JSON in and out; an error is `{"error": "a sentence"}`. Who may use them is the host's business.
+//! In the answers `webhook` is the last attempt at the hub's door: `status`, `no_answer`, `ms`.
+//!
+//! | path | order or answer |
+//! |---|---|
+//! | `POST /phone/{number}/text` | `body`, `to`?, `media`? `[{content_type, name?, base64? or text?}]`, `copies`?, `extra`? → `sid`, `webhook`, `automatic_reply`, `replies` |
+//! | `GET /phone/{number}`, `GET /phone` | `received`, `sent`, `opted_out_of`; all phones |
+//! | `POST /twilio/carrier` | `to`?, `statuses`?, `error_code`?, `order`? (`as_it_happens`, `reversed`, `shuffled`), `copies`?, `callbacks`? |
+//! | `POST /slack/channels/{id}/say` | `user`, `text`, `thread_ts`?, `broadcast`?, `files`? (as media), `raw`? → `ts`, `event_id`, `webhook` |
+//! | `POST /slack/channels/{id}/edit`, `…/delete`, `…/react` | `ts`, `text`, `raw`?; `ts`; `user`, `ts`, `name`, `remove`? |
+//! | `GET /slack/channels/{id}?limit=` | `messages` as a person sees them, threads within; `ephemeral` |
+//! | `GET /slack/channels`, `GET /slack/users`; `POST` to either | adds `{id, name, display_name?}` |
+//! | `POST /slack/command` | `command`, `text`, `user`, `channel` → `reply`, `response_url`, `webhook` |
+//! | `POST /slack/press` | `channel`, `ts`, `user`, `action_id`? or `value`? |
+//! | `POST /slack/verify` | sends url_verification → `verified` |
+//! | `GET`, `POST`, `DELETE /faults?provider=` | `provider`, `method`?, `kind`, `only`?, `times`? or `probability`?, `status`?, `retry_after_s`?, `error`?, `delay_ms`?, `copies`? (`faults`) |
+//! | `GET`, `POST /limits` | `twilio`, `slack`: `"off"`, `"real"` or their numbers (`settings`) |
+//! | `GET`, `POST /behaviour` | any part of `Behaviour` (`settings`) |
+//! | `GET /calls?provider=&method=&containing=&limit=` | the last calls, and exact counts by method |
+//! | `GET /calls/count?method=&key=` | how often a method was called with a key, and with effect (`calls`) |
+//! | `GET /webhooks?kind=&id=&limit=` | the last attempts at the hub's doors |
+//! | `DELETE /`, `POST /reset` | forgets everything, and goes back to the settings |
 
 mod knobs;
 mod slack;
@@ -19,6 +40,7 @@ use serde_json::{Value, json};
 use crate::answer;
 use crate::body::LARGEST_BODY;
 use crate::house::House;
+use crate::refusal::Refusal;
 
 pub(crate) fn routes() -> Router<Arc<House>> {
     Router::new().merge(twilio::routes()).merge(slack::routes()).merge(knobs::routes())
@@ -43,13 +65,11 @@ fn done(value: &Value) -> Response {
     answer::json(StatusCode::OK, value)
 }
 
-/// The outcome of what was told; its error is a sentence.
-fn told(outcome: Result<Value, String>) -> Response {
+/// The outcome of what was told.
+fn told(outcome: Result<Value, Refusal>) -> Response {
     match outcome {
         Ok(value) => done(&value),
-        Err(sentence) => {
-            let absent = sentence.starts_with("there is no");
-            refuse(if absent { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST }, &sentence)
-        }
+        Err(Refusal::Absent(sentence)) => refuse(StatusCode::NOT_FOUND, &sentence),
+        Err(Refusal::Wrong(sentence)) => refuse(StatusCode::BAD_REQUEST, &sentence),
     }
 }

@@ -7,13 +7,13 @@ use axum::Router;
 use axum::extract::{Path, Query, Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
-use http::StatusCode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{done, read, refuse, told};
+use super::{done, read, told};
 use crate::house::{House, locked};
+use crate::refusal::Refusal;
 use crate::slack;
 use crate::store::Entry;
 
@@ -31,7 +31,7 @@ pub(crate) fn routes() -> Router<Arc<House>> {
         .route("/slack/verify", post(verify))
 }
 
-async fn with<T: DeserializeOwned, F: Future<Output = Result<Value, String>>>(
+async fn with<T: DeserializeOwned, F: Future<Output = Result<Value, Refusal>>>(
     request: Request,
     carry_out: impl FnOnce(T) -> F,
 ) -> Response {
@@ -135,6 +135,6 @@ async fn channel(
     let found = workspace.find_channel(&id);
     match found.and_then(|id| workspace.channel(&id)) {
         Some(channel) => done(&slack::view_channel(&workspace, channel, newest.limit.unwrap_or(200))),
-        None => refuse(StatusCode::NOT_FOUND, &format!("there is no channel {id}")),
+        None => told(Err(Refusal::no_channel(&id))),
     }
 }

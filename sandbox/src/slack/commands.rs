@@ -22,6 +22,7 @@ use crate::answer;
 use crate::body::LARGEST_BODY;
 use crate::house::{House, locked};
 use crate::ids::{now_us, slack_id};
+use crate::refusal::Refusal;
 use crate::store::Entry;
 use crate::webhooks::{Attempt, Webhook};
 
@@ -65,7 +66,7 @@ fn invite(house: &House, channel: &str, message: Option<Ts>) -> String {
     format!("{}/slack/response/{token}", house.settings.own_base)
 }
 
-pub(crate) async fn slash_command(house: &Arc<House>, command: Command) -> Result<Value, String> {
+pub(crate) async fn slash_command(house: &Arc<House>, command: Command) -> Result<Value, Refusal> {
     let app = &house.settings.slack;
     let (channel_name, user_name) = names(house, &command.channel, &command.user)?;
     let response_url = invite(house, &command.channel, None);
@@ -97,13 +98,13 @@ pub(crate) async fn slash_command(house: &Arc<House>, command: Command) -> Resul
     Ok(json!({ "webhook": attempt, "reply": reply, "response_url": response_url }))
 }
 
-pub(crate) async fn press(house: &Arc<House>, press: Press) -> Result<Value, String> {
+pub(crate) async fn press(house: &Arc<House>, press: Press) -> Result<Value, Refusal> {
     let app = &house.settings.slack;
     let (channel_name, user_name) = names(house, &press.channel, &press.user)?;
     let message = {
         let workspace = locked(&house.workspace);
         let found = workspace.channel(&press.channel).and_then(|channel| channel.get(press.ts));
-        found.cloned().ok_or("there is no such message in the channel")?
+        found.cloned().ok_or_else(Refusal::no_message)?
     };
     let (block, button) = button(&message, &press)?;
     let response_url = invite(house, &press.channel, Some(press.ts));
@@ -155,10 +156,10 @@ fn button(message: &Message, press: &Press) -> Result<(Value, Value), String> {
     }
 }
 
-fn names(house: &House, channel: &str, user: &str) -> Result<(String, String), String> {
+fn names(house: &House, channel: &str, user: &str) -> Result<(String, String), Refusal> {
     let workspace = locked(&house.workspace);
-    let channel = workspace.channel(channel).ok_or_else(|| format!("there is no channel {channel}"))?;
-    let user = workspace.users.get(user).ok_or_else(|| format!("there is no user {user}"))?;
+    let channel = workspace.channel(channel).ok_or_else(|| Refusal::no_channel(channel))?;
+    let user = workspace.users.get(user).ok_or_else(|| Refusal::no_user(user))?;
     Ok((channel.name.clone(), user.name.clone()))
 }
 

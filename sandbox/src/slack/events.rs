@@ -6,6 +6,7 @@
 //! Events that wait to be retried are not kept over a restart.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use crate::ids::{now_ms, slack_id};
 use crate::signing;
 use crate::webhooks::{Attempt, NoAnswer, Webhook};
 
-/// Above this many tasks under way echoes are not sent, and a line in the log says so.
+/// Above this many tasks under way echoes are not sent, and counted as left out.
 const MOST_UNDER_WAY: usize = 20_000;
 /// The legacy verification token, which nobody should check.
 const TOKEN: &str = "sandbox-verification-token";
@@ -155,7 +156,10 @@ impl House {
             return;
         }
         if self.tasks.living() > MOST_UNDER_WAY {
-            tracing::warn!("an echo to the hub was left out: too many are under way");
+            // Each would be a line; the first tells the reason, `GET /webhooks` how many.
+            if self.echoes_left_out.fetch_add(1, Ordering::Relaxed) == 0 {
+                tracing::warn!("echoes to the hub are left out: too many wait for its answer");
+            }
             return;
         }
         let (house, event) = (Arc::clone(self), make());

@@ -30,7 +30,7 @@ pub(crate) struct StoredFile {
     pub(crate) user: String,
     pub(crate) created_ms: u64,
     pub(crate) shares: Vec<(String, Ts)>,
-    #[serde(with = "base64_bytes")]
+    #[serde(with = "crate::store::base64_bytes")]
     pub(crate) bytes: Bytes,
     /// Whether its bytes have come.
     pub(crate) uploaded: bool,
@@ -138,22 +138,5 @@ pub(crate) fn media_type(name: &str, bytes: &[u8]) -> &'static str {
         Some("mp4") => "video/mp4",
         Some("mp3") => "audio/mpeg",
         _ => "application/octet-stream",
-    }
-}
-
-/// Bytes as base64 in the store.
-pub(crate) mod base64_bytes {
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
-    use bytes::Bytes;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD.encode(bytes))
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        STANDARD.decode(text).map(Bytes::from).map_err(serde::de::Error::custom)
     }
 }

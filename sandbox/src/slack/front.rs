@@ -86,11 +86,7 @@ async fn receive(State(house): State<Arc<House>>, Path(method): Path<String>, re
     let key = params.text("channel").or_else(|| params.text("channel_id")).unwrap_or_default().into_owned();
     let fault = house.faults.pick("slack", &method, &key);
 
-    let instead = match &fault {
-        Some(fault) => fault.before(&house.tasks).await,
-        None => None,
-    };
-    let outcome = match instead {
+    let outcome = match fault.as_ref().and_then(Fault::instead) {
         Some(instead) => Outcome::Instead(instead),
         None if unreadable.is_some() => Outcome::Answered(Err(unreadable.unwrap_or_default())),
         None => carry_out(&house, &method, &key, &params, &head.headers),
@@ -196,6 +192,7 @@ fn carry_out(house: &Arc<House>, method: &str, key: &str, params: &Params, heade
         "files.getUploadURLExternal" => uploads::get_url(house, params),
         "files.completeUploadExternal" => uploads::complete(house, params),
         "files.info" => uploads::info(house, params),
+        "files.delete" => uploads::delete(house, params),
         "users.info" => directory::user(house, params),
         "users.list" => directory::users(house),
         "auth.test" => Ok(directory::whoami(house)),
@@ -246,7 +243,8 @@ fn tier(method: &str) -> Option<f64> {
         | "conversations.open"
         | "conversations.join"
         | "reactions.add"
-        | "bots.info" => Some(50.0),
+        | "bots.info"
+        | "files.delete" => Some(50.0),
         "users.info"
         | "files.info"
         | "files.getUploadURLExternal"

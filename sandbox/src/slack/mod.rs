@@ -28,7 +28,7 @@ mod workspace;
 
 pub(crate) use commands::{press, slash_command};
 pub(crate) use events::url_verification;
-pub(crate) use files::{StoredFile, base64_bytes};
+pub(crate) use files::StoredFile;
 pub(crate) use front::routes;
 pub(crate) use message::{Message, Ts};
 pub(crate) use people::{delete, edit, react, say};

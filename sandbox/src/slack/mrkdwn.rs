@@ -52,7 +52,12 @@ fn link(text: &str) -> String {
         return text.to_owned();
     }
     let linked = |word: &str| {
-        let bare = word.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '"', '\'']);
+        // Inside a token a bar begins the label, which an address cannot bring along.
+        let bare = word
+            .split('|')
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '"', '\'']);
         let address = (bare.starts_with("https://") || bare.starts_with("http://")) && bare.len() > 8;
         if address { format!("<{bare}>{}", &word[bare.len()..]) } else { word.to_owned() }
     };
@@ -113,6 +118,7 @@ mod tests {
             ("a & b &amp; <c", "a &amp; b &amp; &lt;c"),
             ("<@U1> <!here> x > y", "<@U1> <!here> x &gt; y"),
             ("at https://x.org.", "at <https://x.org>."),
+            ("https://x.org|my bank", "<https://x.org>|my bank"),
             ("<https://x.org|x>", "<https://x.org|x>"),
             ("&lt;!channel&gt;", "&lt;!channel&gt;"),
         ] {

@@ -16,8 +16,9 @@ use super::workspace::Workspace;
 use super::{events::Event, reactions};
 use crate::house::{House, locked};
 use crate::ids::{now_ms, slack_id, uuid};
+use crate::refusal::Refusal;
+use crate::sent_media::SentMedia;
 use crate::store::Entry;
-use crate::twilio::SentMedia;
 
 /// `POST /slack/channels/{id}/say`
 #[derive(Deserialize)]
@@ -65,7 +66,7 @@ pub(crate) struct Reacting {
     pub(crate) remove: bool,
 }
 
-type Told = Result<Value, String>;
+type Told = Result<Value, Refusal>;
 
 /// What is kept of a text.
 fn kept(text: &str, raw: bool) -> String {
@@ -79,24 +80,20 @@ fn rich_text(text: &str) -> Value {
     ] }])
 }
 
-fn no_channel(id: &str) -> String {
-    format!("there is no channel {id}; POST /slack/channels adds one")
-}
-
 pub(crate) async fn say(house: &Arc<House>, channel_id: &str, saying: Saying) -> Told {
     let (ts, event) = {
         let mut guard = locked(&house.workspace);
         let workspace = &mut *guard;
-        let channel = workspace.find_channel(channel_id).ok_or_else(|| no_channel(channel_id))?;
+        let channel = workspace.find_channel(channel_id).ok_or_else(|| Refusal::no_channel(channel_id))?;
         if !workspace.users.contains_key(&saying.user) {
-            return Err(format!("there is no user {}; POST /slack/users adds one", saying.user));
+            return Err(Refusal::no_user(&saying.user));
         }
         let message = Arc::new(said(house, workspace, &channel, &saying)?);
         house.keep(&Entry::Message { channel: channel.as_str().into(), message: Arc::clone(&message) });
         if let Some(channel) = workspace.channel_mut(&channel) {
             channel.put(Arc::clone(&message));
         }
-        let channel = workspace.channel(&channel).ok_or_else(|| no_channel(channel_id))?;
+        let channel = workspace.channel(&channel).ok_or_else(|| Refusal::no_channel(channel_id))?;
         (message.ts, workspace.posted(channel, &message))
     };
     told(house, ts, event).await
@@ -142,9 +139,9 @@ pub(crate) async fn edit(house: &Arc<House>, channel_id: &str, edit: Edit) -> To
         let mut guard = locked(&house.workspace);
         let workspace = &mut *guard;
         let at = workspace.next_ts();
-        let channel = workspace.channel_mut(channel_id).ok_or_else(|| no_channel(channel_id))?;
+        let channel = workspace.channel_mut(channel_id).ok_or_else(|| Refusal::no_channel(channel_id))?;
         let before = channel.get(edit.ts).filter(|message| !message.hidden).cloned();
-        let before = before.ok_or("there is no such message in the channel")?;
+        let before = before.ok_or_else(Refusal::no_message)?;
         let author = before.user.clone().filter(|_| before.bot_id.is_none());
         let author = author.ok_or("a person cannot edit the bot's message")?;
         let mut after = Message::clone(&before);
@@ -154,7 +151,7 @@ pub(crate) async fn edit(house: &Arc<House>, channel_id: &str, edit: Edit) -> To
         let after = Arc::new(after);
         house.keep(&Entry::Message { channel: channel_id.into(), message: Arc::clone(&after) });
         channel.put(Arc::clone(&after));
-        let channel = workspace.channel(channel_id).ok_or_else(|| no_channel(channel_id))?;
+        let channel = workspace.channel(channel_id).ok_or_else(|| Refusal::no_channel(channel_id))?;
         workspace.changed(channel, &before, &after, at)
     };
     told(house, edit.ts, event).await
@@ -164,9 +161,9 @@ pub(crate) async fn edit(house: &Arc<House>, channel_id: &str, edit: Edit) -> To
 pub(crate) async fn delete(house: &Arc<House>, channel_id: &str, deletion: Deletion) -> Told {
     let event = {
         let mut workspace = locked(&house.workspace);
-        let channel = workspace.channel(channel_id).ok_or_else(|| no_channel(channel_id))?;
+        let channel = workspace.channel(channel_id).ok_or_else(|| Refusal::no_channel(channel_id))?;
         if channel.get(deletion.ts).is_none_or(|message| message.hidden) {
-            return Err("there is no such message in the channel".into());
+            return Err(Refusal::no_message());
         }
         chat::take_away(house, &mut workspace, channel_id, deletion.ts)
     };

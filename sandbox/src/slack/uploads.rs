@@ -1,4 +1,5 @@
-//! Uploading: `files.getUploadURLExternal`, the bytes, `files.completeUploadExternal`.
+//! Uploading: `files.getUploadURLExternal`, the bytes, `files.completeUploadExternal`; and taking away again
+//! what was uploaded, `files.delete`.
 //! <https://docs.slack.dev/messaging/working-with-files>
 //!
 //! Sharing is asynchronous: the answer of the last step names the files and no message; the message and its
@@ -14,10 +15,12 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::chat;
 use super::files::{StoredFile, media_type};
 use super::front::{Answer, ok};
 use super::message::{Message, Ts};
 use super::mrkdwn;
+use super::workspace::Workspace;
 use crate::answer;
 use crate::body::{LARGEST_BODY, Params, content_type, parts};
 use crate::house::{House, locked};
@@ -161,6 +164,46 @@ fn share(house: &Arc<House>, channel_id: &str, ids: &[String], comment: String, 
     }
     if let Some(channel) = workspace.channel(channel_id) {
         house.echo(|| workspace.posted(channel, &message));
+    }
+}
+
+/// Takes a file of the hub's away. What stands in a channel keeps a tombstone of it; a message that was nothing
+/// but files goes with its last one.
+pub(crate) fn delete(house: &Arc<House>, params: &Params) -> Answer {
+    let id = params.filled("file").ok_or("file_not_found")?;
+    let mut guard = locked(&house.workspace);
+    let workspace = &mut *guard;
+    let file = workspace.files.get(&id).filter(|file| file.complete).ok_or("file_not_found")?;
+    if *file.user != *workspace.bot_user {
+        return Err("cant_delete_file");
+    }
+    let mut gone =
+        StoredFile { bytes: Bytes::new(), uploaded: false, complete: false, ..StoredFile::clone(file) };
+    let shares = std::mem::take(&mut gone.shares);
+    let gone = Arc::new(gone);
+    house.keep(&Entry::File(Arc::clone(&gone)));
+    workspace.files.put(gone);
+    for (channel, ts) in shares {
+        bury(house, workspace, &channel, ts, &id);
+    }
+    drop(guard);
+    Ok(ok(&json!({})).with_id(id))
+}
+
+fn bury(house: &Arc<House>, workspace: &mut Workspace, channel: &str, ts: Ts, file: &str) {
+    let Some(before) = workspace.channel(channel).and_then(|channel| channel.get(ts)).cloned() else {
+        return;
+    };
+    let mut after = Message::clone(&before);
+    for shared in after.files.iter_mut().filter(|shared| shared["id"] == file) {
+        *shared = json!({ "id": file, "mode": "tombstone" });
+    }
+    let is_empty = after.text.is_empty() && after.files.iter().all(|shared| shared["mode"] == "tombstone");
+    if !is_empty {
+        let at = workspace.next_ts();
+        chat::replace(house, workspace, channel, &before, &Arc::new(after), at);
+    } else if let Some(event) = chat::take_away(house, workspace, channel, ts) {
+        house.echo(|| event);
     }
 }
 

@@ -121,7 +121,7 @@ impl Workspace {
             return Some(named.to_owned());
         }
         if let Some(user) = self.users.get(named) {
-            let (id, name) = (format!("D{}", &named[1..]), user.name.clone());
+            let (id, name) = (format!("D{}", named.get(1..)?), user.name.clone());
             self.add_channel(&id, &name);
             return Some(id);
         }
@@ -219,8 +219,8 @@ impl Channel {
 
     /// Messages in a range of time, oldest first, replies among them.
     pub(crate) fn between(&self, oldest: Ts, latest: Ts) -> impl DoubleEndedIterator<Item = &Arc<Message>> {
-        let latest = latest.max(oldest);
-        self.messages.range(oldest..=latest).map(|(_, message)| message)
+        let range = (oldest <= latest).then(|| self.messages.range(oldest..=latest));
+        range.into_iter().flatten().map(|(_, message)| message)
     }
 
     pub(crate) fn message_count(&self) -> usize {

@@ -65,7 +65,7 @@ async fn receive(State(house): State<Arc<House>>, Path(path): Path<String>, requ
     let call = ApiCall { path: &path, params: &params };
 
     let _place = UnderWay::enter(&house);
-    let outcome = match before(&house, fault.as_ref()).await {
+    let outcome = match before(&house, fault.as_ref()) {
         Some(outcome) => outcome,
         None => perform(&house, &call, operation, &segments, &head.headers),
     };
@@ -110,13 +110,13 @@ enum Outcome {
 }
 
 /// What comes before the operation: a fault that replaces it, or too many calls at once.
-async fn before(house: &House, fault: Option<&Fault>) -> Option<Outcome> {
+fn before(house: &House, fault: Option<&Fault>) -> Option<Outcome> {
     if let Some(limits) = &house.limits().twilio
         && locked(&house.texts).under_way > limits.concurrency
     {
         return Some(Outcome::Refused(ApiError::too_many()));
     }
-    match fault?.before(&house.tasks).await? {
+    match fault?.instead()? {
         Instead::Nothing => Some(Outcome::Nothing),
         Instead::Error { error, status } => {
             let code = error.parse().unwrap_or(20500);

@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -16,6 +15,8 @@ use super::texts::{InboundMedia, Text};
 use super::{callbacks, segments, twiml};
 use crate::house::{House, locked};
 use crate::ids::{now_ms, sid};
+use crate::refusal::Refusal;
+use crate::sent_media::SentMedia;
 use crate::store::Entry;
 use crate::webhooks::Attempt;
 
@@ -36,45 +37,12 @@ pub(crate) struct TextFromPhone {
     pub(crate) extra: Map<String, Value>,
 }
 
-/// A file that a person sends: its bytes in base64, or its text, or a tiny picture.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SentMedia {
-    #[serde(default = "png")]
-    pub(crate) content_type: String,
-    pub(crate) name: Option<String>,
-    pub(crate) base64: Option<String>,
-    pub(crate) text: Option<String>,
-}
-
-fn png() -> String {
-    "image/png".into()
-}
-
-/// A PNG of one pixel.
-const PIXEL: &str =
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
-
-impl SentMedia {
-    /// The bytes, or a sentence about why there are none.
-    pub(crate) fn bytes(&self) -> Result<Bytes, String> {
-        use base64::Engine;
-        match (&self.base64, &self.text) {
-            (None, Some(text)) => Ok(Bytes::copy_from_slice(text.as_bytes())),
-            (encoded, _) => base64::engine::general_purpose::STANDARD
-                .decode(encoded.as_deref().unwrap_or(PIXEL))
-                .map(Bytes::from)
-                .map_err(|_| "a file's base64 cannot be decoded".to_owned()),
-        }
-    }
-}
-
-/// Sends the text and says how it was received; the error is a sentence.
+/// Sends the text and says how it was received; a refusal says why not.
 pub(crate) async fn text_the_hub(
     house: &Arc<House>,
     phone: &str,
     sent: TextFromPhone,
-) -> Result<Value, String> {
+) -> Result<Value, Refusal> {
     let account = &house.settings.twilio;
     if !is_e164(phone) {
         return Err("a phone's number is written like +15550100123".into());

@@ -25,5 +25,5 @@ mod wire;
 
 pub(crate) use carry::{Journey, resume};
 pub(crate) use front::routes;
-pub(crate) use inbound::{SentMedia, text_the_hub};
+pub(crate) use inbound::text_the_hub;
 pub(crate) use texts::{InboundMedia, Text, Texts};

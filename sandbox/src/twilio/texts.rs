@@ -81,7 +81,7 @@ pub(crate) struct InboundMedia {
     pub(crate) message_sid: String,
     pub(crate) content_type: String,
     pub(crate) created_ms: u64,
-    #[serde(with = "crate::slack::base64_bytes")]
+    #[serde(with = "crate::store::base64_bytes")]
     pub(crate) bytes: bytes::Bytes,
 }
 

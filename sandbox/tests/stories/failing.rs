@@ -113,11 +113,17 @@ async fn an_answer_can_be_slow_or_never_come() {
     let started = Instant::now();
     assert_eq!(status(&town).await, 200);
     assert!(started.elapsed() >= Duration::from_millis(120));
+    fail(&town, json!({ "provider": "slack", "kind": "slow", "delay_ms": 5_000, "times": 1 })).await;
+    assert!(tokio::time::timeout(Duration::from_millis(200), post(&town)).await.is_err());
     fail(&town, json!({ "provider": "slack", "kind": "timeout", "times": 1 })).await;
     assert!(tokio::time::timeout(Duration::from_millis(200), post(&town)).await.is_err());
     fail(&town, json!({ "provider": "slack", "kind": "lose_answer_slowly", "times": 1 })).await;
     assert!(tokio::time::timeout(Duration::from_millis(200), post(&town)).await.is_err());
-    assert_eq!(shown(&town).await, 2);
+    assert_eq!(shown(&town).await, 3, "whoever does not wait has posted all the same");
+    assert_eq!(
+        town.look("/calls/count?method=chat.postMessage").await,
+        json!({ "calls": 4, "effects": 3, "exact": true })
+    );
     fail(&town, json!({ "provider": "slack", "kind": "timeout", "times": 1 })).await;
     let (answer, ()) = tokio::join!(post(&town), async {
         tokio::time::sleep(Duration::from_millis(50)).await;

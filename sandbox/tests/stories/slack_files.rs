@@ -34,6 +34,32 @@ async fn a_file_is_uploaded_in_three_steps_and_its_message_comes_later() {
 }
 
 #[tokio::test]
+async fn a_file_that_the_app_uploaded_can_be_taken_away_and_its_message_goes_with_the_last_one() {
+    let town = Town::new().await;
+    let mut ids = Vec::new();
+    for name in ["a.png", "b.png"] {
+        let asked = town.slack("files.getUploadURLExternal", json!({ "filename": name, "length": 3 })).await;
+        town.http.post(asked["upload_url"].as_str().unwrap()).body("cat").send().await.unwrap();
+        ids.push(json!({ "id": asked["file_id"] }));
+    }
+    town.slack("files.completeUploadExternal", json!({ "files": ids, "channel_id": "C0LOBBY" })).await;
+    town.hub_receives("/slack/events", 1).await;
+    let delete = |at: usize| json!({ "file": ids[at]["id"] });
+    assert_eq!(town.slack("files.delete", delete(0)).await["ok"], true);
+    assert_eq!(town.slack("files.delete", delete(0)).await["error"], "file_not_found");
+    town.hub_receives("/slack/events", 2).await;
+    let view = town.look("/slack/channels/C0LOBBY").await;
+    let modes: Vec<&Value> =
+        view["messages"][0]["files"].as_array().unwrap().iter().map(|f| &f["mode"]).collect();
+    assert_eq!(modes, ["tombstone", "hosted"]);
+    assert_eq!(town.slack("files.delete", delete(1)).await["ok"], true);
+    assert_eq!(town.look("/slack/channels/C0LOBBY").await["messages"], json!([]));
+    let events = town.hub_receives("/slack/events", 3).await;
+    assert_eq!(events[1].event()["subtype"], "message_changed");
+    assert_eq!(events[2].event()["subtype"], "message_deleted");
+}
+
+#[tokio::test]
 async fn a_persons_file_is_served_to_the_bot_and_a_login_page_to_others() {
     let town = Town::new().await;
     let order = json!({ "user": "U0ANN", "text": "see", "files": [{ "name": "a b.txt", "content_type": "text/plain", "text": "inside" }] });

@@ -1,7 +1,7 @@
 //! Reading beside the writer: the archive of events, what became of each, and the dead letters.
 //!
 //! Readers have connections of their own, see what is committed, and hold nobody up. Numbers and texts are in
-//! the events; whoever asks here has been let in by `http::access`.
+//! the events; whoever asks here has been let in by `web::access`.
 
 use std::path::{Path, PathBuf};
 

@@ -15,6 +15,10 @@
 //!   dead_letters  id → what could not be done, and why
 //!   items_<bridge>  (partition, sort) → body, version, count   each bridge's own store
 //! ```
+//! What comes from outside (a door, a timer) may come twice under two arrival ids and is known by its event id:
+//! hence the one unique index. What a listener says comes from its delivery, which is decided once; an index
+//! over random ids would cost a page of the log for each event.
+//!
 //! `position` grows by one with each event and is the order of publication. Since the gate numbers a room's
 //! changes in the transaction that publishes them, the order of positions within a lane is the order of `seq`.
 //!
@@ -40,9 +44,11 @@ use rusqlite::Connection;
 /// Grows when the layout changes in a way that an older binary cannot read.
 const LAYOUT_VERSION: i64 = 1;
 
-/// Pages of the log before they are copied into the main file: at 4 KiB a page 64 MiB, so that pages that
+/// Pages of the log before they are copied into the main file: at 4 KiB a page 128 MiB, so that pages that
 /// change in many batches are copied once.
-const CHECKPOINT_PAGES: i64 = 16_384;
+const CHECKPOINT_PAGES: i64 = 32_768;
+/// Most memory for pages that are read again and again, in KiB. It fills only under load: an idle hub stays small.
+const CACHE_KIB: i64 = 65_536;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS listeners (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
@@ -50,7 +56,9 @@ CREATE TABLE IF NOT EXISTS arrivals (
     door INTEGER NOT NULL, id BLOB NOT NULL, at INTEGER NOT NULL, reply TEXT,
     PRIMARY KEY (door, id)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
-    position INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE, at INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+    position INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL, outside INTEGER NOT NULL, at INTEGER NOT NULL,
+    body BLOB NOT NULL) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS events_from_outside ON events (id) WHERE outside = 1;
 CREATE TABLE IF NOT EXISTS deliveries (
     listener INTEGER NOT NULL, position INTEGER NOT NULL, state INTEGER NOT NULL, attempts INTEGER NOT NULL,
     due INTEGER NOT NULL, first INTEGER NOT NULL, changed INTEGER NOT NULL, part TEXT, reason TEXT,
@@ -86,8 +94,7 @@ pub(crate) fn open_for_writing(path: &Path, bridges: &[&str]) -> Result<Connecti
         connection.execute_batch(&format!(
             "CREATE TABLE IF NOT EXISTS items_{bridge} (
                 partition TEXT NOT NULL, sort TEXT NOT NULL, body TEXT NOT NULL, version INTEGER NOT NULL,
-                count INTEGER NOT NULL, expires INTEGER, PRIMARY KEY (partition, sort)) STRICT, WITHOUT ROWID;
-             CREATE INDEX IF NOT EXISTS items_{bridge}_expiry ON items_{bridge} (expires) WHERE expires IS NOT NULL;"
+                count INTEGER NOT NULL, expires INTEGER, PRIMARY KEY (partition, sort)) STRICT, WITHOUT ROWID;"
         ))?;
     }
     connection.pragma_update(None, "user_version", LAYOUT_VERSION)?;
@@ -109,8 +116,7 @@ fn open(path: &Path) -> Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    // 8 MiB of pages; what is read often stays, and an idle hub stays small.
-    connection.pragma_update(None, "cache_size", -8192)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(64);

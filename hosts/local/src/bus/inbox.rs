@@ -23,8 +23,11 @@ pub(crate) struct DoorJob {
     pub(crate) door: &'static str,
     pub(crate) arrival: ArrivalId,
     pub(crate) request: http::Request<Bytes>,
-    pub(crate) answer: oneshot::Sender<Result<Reply, Failure>>,
+    pub(crate) answer: oneshot::Sender<Answer>,
 }
+
+/// What a request is answered with.
+pub(crate) type Answer = Result<Reply, Failure>;
 
 /// What an attempt of an effect came to.
 #[derive(Debug, Clone)]
@@ -80,18 +83,18 @@ impl Inbox {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a request in line; gives it back when the line is too long.
-    pub(crate) fn knock(&self, job: DoorJob) -> Result<(), DoorJob> {
+    /// Puts a request in line; `false` when the line is too long.
+    pub(crate) fn knock(&self, job: DoorJob) -> bool {
         let mut waiting = self.lock();
         let bytes = job.request.body().len();
         if waiting.stop || waiting.doors.len() >= MAX_DOORS || waiting.door_bytes + bytes > MAX_DOOR_BYTES {
-            return Err(job);
+            return false;
         }
         waiting.door_bytes += bytes;
         waiting.doors.push_back(job);
         drop(waiting);
         self.something.notify_one();
-        Ok(())
+        true
     }
 
     /// Says how an attempt ended.
@@ -117,11 +120,12 @@ impl Inbox {
         self.something.notify_one();
     }
 
-    /// Waits for something to do, at most so long, and takes it.
-    pub(crate) fn take(&self, at_most: Duration) -> Jobs {
+    /// Waits for something to do, at most so long, and takes it. `stopping`: the writer knows that it is to stop.
+    pub(crate) fn take(&self, at_most: Duration, stopping: bool) -> Jobs {
         let mut waiting = self.lock();
-        let idle =
-            |w: &mut Waiting| w.attempted.is_empty() && w.doors.is_empty() && w.orders.is_empty() && !w.stop;
+        let idle = |w: &mut Waiting| {
+            w.attempted.is_empty() && w.doors.is_empty() && w.orders.is_empty() && (stopping || !w.stop)
+        };
         if !at_most.is_zero() {
             let (woken, _) = self
                 .something
@@ -160,23 +164,23 @@ mod tests {
     fn the_line_is_bounded_in_number_and_in_bytes() {
         let inbox = Inbox::default();
         for _ in 0..MAX_DOORS {
-            assert!(inbox.knock(job(1)).is_ok());
+            assert!(inbox.knock(job(1)));
         }
-        assert!(inbox.knock(job(1)).is_err(), "too many");
-        assert_eq!(inbox.take(Duration::ZERO).doors.len(), MAX_DOORS_A_BATCH);
-        assert!(inbox.knock(job(1)).is_ok(), "there is room again");
+        assert!(!inbox.knock(job(1)), "too many");
+        assert_eq!(inbox.take(Duration::ZERO, false).doors.len(), MAX_DOORS_A_BATCH);
+        assert!(inbox.knock(job(1)), "there is room again");
         let inbox = Inbox::default();
-        assert!(inbox.knock(job(MAX_DOOR_BYTES)).is_ok());
-        assert!(inbox.knock(job(1)).is_err(), "too large");
-        inbox.take(Duration::ZERO);
-        assert!(inbox.knock(job(1)).is_ok(), "taken bytes do not count");
+        assert!(inbox.knock(job(MAX_DOOR_BYTES)));
+        assert!(!inbox.knock(job(1)), "too large");
+        inbox.take(Duration::ZERO, false);
+        assert!(inbox.knock(job(1)), "taken bytes do not count");
     }
 
     #[test]
     fn after_stop_nobody_is_let_in() {
         let inbox = Inbox::default();
         inbox.stop();
-        assert!(inbox.knock(job(1)).is_err());
-        assert!(inbox.take(Duration::from_secs(60)).stop, "and the writer does not wait");
+        assert!(!inbox.knock(job(1)));
+        assert!(inbox.take(Duration::from_secs(60), false).stop, "and the writer does not wait");
     }
 }

@@ -6,8 +6,8 @@
 //!               └───────────┴── reports of effects, which run on the async threads
 //! ```
 //! Deciding happens on the writer thread, inside the transaction: what a decision reads cannot change before
-//! its outcome is written. (On DynamoDB the conditions of the writes do that; the tests in `tests/` let
-//! decisions race to prove that every bridge states them.)
+//! its outcome is written. (On DynamoDB the conditions of the writes do that; each bridge's tests let
+//! decisions race to prove that it states them.)
 //!
 //! Absent here: HTTP, providers, configuration. Reading beside the writer is in `archive`.
 

@@ -70,19 +70,21 @@ pub(crate) fn insert_arrival(
     Ok(())
 }
 
-/// Writes an event into the archive. `false`: it is there already, and is not published again.
+/// Writes an event into the archive. `false`: it came from outside before, and is not published again.
 pub(crate) fn insert_event(
     db: &Connection,
     position: i64,
     event: &Event,
+    outside: bool,
     bytes: &[u8],
     now: Timestamp,
 ) -> rusqlite::Result<bool> {
     let rows = db
         .prepare_cached(
-            "INSERT INTO events (position, id, at, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO events (position, id, outside, at, body) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (id) WHERE outside = 1 DO NOTHING",
         )?
-        .execute(params![position, id_bytes(event.id.as_str()), now.ms(), bytes])?;
+        .execute(params![position, id_bytes(event.id.as_str()), outside, now.ms(), bytes])?;
     Ok(rows == 1)
 }
 
@@ -103,7 +105,7 @@ pub(crate) fn save_delivery(
     db.prepare_cached(
         "INSERT INTO deliveries (listener, position, state, attempts, due, first, changed, part, reason) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (listener, position) DO UPDATE SET \
-         state = ?3, attempts = ?4, due = ?5, changed = ?7, part = ?8, reason = ?9",
+         state = ?3, attempts = ?4, due = ?5, first = ?6, changed = ?7, part = ?8, reason = ?9",
     )?
     .execute(params![
         listener,
@@ -134,13 +136,27 @@ pub(crate) fn insert_bare_delivery(
     Ok(())
 }
 
-/// Open deliveries of a listener after a position, in order.
+/// Marks a delivery dead that was never taken into memory.
+pub(crate) fn close_delivery(
+    db: &Connection,
+    listener: i64,
+    position: i64,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE deliveries SET state = ?3, changed = ?4 WHERE listener = ?1 AND position = ?2",
+    )?
+    .execute(params![listener, position, DeliveryState::Dead as i64, now.ms()])?;
+    Ok(())
+}
+
+/// Open deliveries of a listener after a position, in order; an error where the event cannot be read.
 pub(crate) fn open_deliveries(
     db: &Connection,
     listener: i64,
     after: i64,
     most: usize,
-) -> rusqlite::Result<Vec<(i64, Delivery)>> {
+) -> rusqlite::Result<Vec<(i64, Result<Delivery, Failure>)>> {
     let mut statement = db.prepare_cached(
         "SELECT d.position, d.attempts, d.due, d.first, d.part, d.reason, e.body, d.state FROM deliveries d \
          JOIN events e ON e.position = d.position \
@@ -150,10 +166,16 @@ pub(crate) fn open_deliveries(
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let body: Vec<u8> = row.get(6)?;
-        let Ok(event) = Event::decode(&body) else { continue };
+        let event = match Event::decode(&body) {
+            Ok(event) => event,
+            Err(failure) => {
+                found.push((row.get(0)?, Err(failure)));
+                continue;
+            }
+        };
         found.push((
             row.get(0)?,
-            Delivery {
+            Ok(Delivery {
                 event: Arc::new(event),
                 size: body.len(),
                 attempts: row.get(1)?,
@@ -163,7 +185,7 @@ pub(crate) fn open_deliveries(
                 reason: row.get(5)?,
                 open_effects: 0,
                 state: if row.get::<_, i64>(7)? == 1 { DeliveryState::Acting } else { DeliveryState::Open },
-            },
+            }),
         ));
     }
     Ok(found)
@@ -203,7 +225,7 @@ pub(crate) fn save_effect(
     } else {
         db.prepare_cached(
             "UPDATE effects SET state = ?2, attempts = ?3, unsure = ?4, due = ?5, changed = ?6, report = ?7, \
-             reason = ?8, exchanges = ?9 WHERE id = ?1",
+             reason = ?8, exchanges = ?9, first = ?10 WHERE id = ?1",
         )?
         .execute(params![
             id,
@@ -214,7 +236,8 @@ pub(crate) fn save_effect(
             now.ms(),
             report,
             row.reason,
-            exchanges
+            exchanges,
+            row.first.ms()
         ])?;
     }
     Ok(())
@@ -274,10 +297,11 @@ pub(crate) fn open_effects_of(
     .collect()
 }
 
-/// The open effects that belong to no delivery: doors' and timers'.
-pub(crate) fn open_effects_of_doors(db: &Connection) -> rusqlite::Result<Vec<StoredEffect>> {
+/// The open effects that no open delivery waits for: doors' and timers', and redriven ones.
+pub(crate) fn open_effects_without_delivery(db: &Connection) -> rusqlite::Result<Vec<StoredEffect>> {
     db.prepare_cached(&format!(
-        "SELECT {EFFECT_COLUMNS} FROM effects WHERE state < 3 AND origin = 0 ORDER BY id"
+        "SELECT {EFFECT_COLUMNS} FROM effects WHERE state < 3 AND NOT EXISTS (SELECT 1 FROM deliveries d \
+         WHERE d.listener = effects.listener AND d.position = effects.origin AND d.state < 2) ORDER BY id"
     ))?
     .query_map([], stored_effect)?
     .collect()
@@ -307,6 +331,14 @@ pub(crate) fn set_timer(
 pub(crate) fn clear_timer(db: &Connection, bridge: &str, key: &str) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM timers WHERE bridge = ?1 AND key = ?2")?.execute([bridge, key])?;
     Ok(())
+}
+
+/// Takes a timer out to fire it. `false`: it is not there any more, or has another time.
+pub(crate) fn take_timer(db: &Connection, bridge: &str, timer: &TimerFired) -> rusqlite::Result<bool> {
+    let rows = db
+        .prepare_cached("DELETE FROM timers WHERE bridge = ?1 AND key = ?2 AND due = ?3")?
+        .execute(params![bridge, timer.key, timer.due.ms()])?;
+    Ok(rows == 1)
 }
 
 /// Timers that are due, earliest first.
@@ -361,12 +393,18 @@ pub(crate) fn insert_dead_letter(
     Ok(())
 }
 
-/// Takes a dead letter out: (listener, position, effect).
-pub(crate) fn take_dead_letter(
-    db: &Connection,
-    id: i64,
-) -> rusqlite::Result<Option<(i64, Option<i64>, Option<i64>)>> {
+/// What a dead letter was about.
+pub(crate) struct Buried {
+    pub(crate) listener: i64,
+    pub(crate) position: Option<i64>,
+    pub(crate) effect: Option<i64>,
+}
+
+/// Takes a dead letter out.
+pub(crate) fn take_dead_letter(db: &Connection, id: i64) -> rusqlite::Result<Option<Buried>> {
     db.prepare_cached("DELETE FROM dead_letters WHERE id = ?1 RETURNING listener, position, effect")?
-        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .query_row([id], |row| {
+            Ok(Buried { listener: row.get(0)?, position: row.get(1)?, effect: row.get(2)? })
+        })
         .optional()
 }

@@ -31,6 +31,7 @@ pub(crate) struct ItemsSql {
     delete_version: String,
     add: String,
     check: String,
+    sweep_end: String,
     sweep: String,
 }
 
@@ -80,9 +81,13 @@ impl ItemsSql {
                 "SELECT version FROM {table} WHERE partition = ?1 AND sort = ?2 \
                  AND (expires IS NULL OR expires > ?3)"
             ),
+            sweep_end: format!(
+                "SELECT partition, sort FROM {table} WHERE (partition, sort) > (?1, ?2) \
+                 ORDER BY partition, sort LIMIT 1 OFFSET ?3"
+            ),
             sweep: format!(
-                "DELETE FROM {table} WHERE (partition, sort) IN \
-                 (SELECT partition, sort FROM {table} WHERE expires <= ?1 LIMIT ?2)"
+                "DELETE FROM {table} WHERE (partition, sort) > (?1, ?2) AND (partition, sort) <= (?3, ?4) \
+                 AND expires <= ?5"
             ),
         }
     }
@@ -199,7 +204,8 @@ pub(crate) fn write(
     Ok(true)
 }
 
-/// Removes at most `most` expired items, and says how many there were.
+/// Removes what has expired among the next `most` items after `place`, and moves on; at the end of the table it
+/// begins again. There is no index over expiry: every write would pay for it, and reading hides the expired.
 ///
 /// # Errors
 /// When the database fails.
@@ -207,9 +213,24 @@ pub(crate) fn sweep(
     connection: &Connection,
     sql: &ItemsSql,
     now: Timestamp,
+    place: &mut (String, String),
     most: usize,
 ) -> rusqlite::Result<usize> {
-    connection.prepare_cached(&sql.sweep)?.execute(params![now.ms(), most])
+    let from = std::mem::take(place);
+    let end: Option<(String, String)> = connection
+        .prepare_cached(&sql.sweep_end)?
+        .query_row(params![from.0, from.1, most], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let until = end.clone().unwrap_or_else(|| (AFTER_ALL.into(), AFTER_ALL.into()));
+    let removed = connection.prepare_cached(&sql.sweep)?.execute(params![
+        from.0,
+        from.1,
+        until.0,
+        until.1,
+        now.ms()
+    ])?;
+    *place = end.unwrap_or_default();
+    Ok(removed)
 }
 
 #[cfg(test)]
@@ -292,7 +313,10 @@ mod tests {
         let writes = [expiring("a", 10), expiring("b", 20), expiring("c", 30)];
         futures::executor::block_on(store.commit(&writes)).unwrap();
         let connection = lock(&store.connection);
-        assert_eq!(sweep(&connection, &store.sql, Timestamp::from_ms(20), 10).unwrap(), 2);
-        assert_eq!(sweep(&connection, &store.sql, Timestamp::from_ms(20), 10).unwrap(), 0);
+        let mut place = Default::default();
+        let mut sweep =
+            |most| sweep(&connection, &store.sql, Timestamp::from_ms(20), &mut place, most).unwrap();
+        assert_eq!([sweep(0), sweep(0), sweep(0)], [1, 1, 0], "item by item, to the end");
+        assert_eq!([sweep(10), sweep(10)], [0, 0], "and again from the beginning");
     }
 }

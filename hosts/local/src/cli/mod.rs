@@ -9,6 +9,7 @@ mod send;
 mod tail;
 mod trace;
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,11 +43,11 @@ struct Reach {
 enum Command {
     /// Starts the hub; prints `ready` when it is, and ends cleanly on SIGTERM and SIGINT
     Run {
-        /// Where everything is kept [default: ./data]
-        #[arg(long, env = "SWITCHBOARD_DATA", value_name = "DIR")]
+        /// Where everything is kept [env: SWITCHBOARD_DATA] [default: ./data]
+        #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
-        /// Where to listen [default: 127.0.0.1:8080]
-        #[arg(long, env = "SWITCHBOARD_LISTEN", value_name = "ADDR")]
+        /// Where to listen [env: SWITCHBOARD_LISTEN] [default: 127.0.0.1:8080]
+        #[arg(long, value_name = "ADDR")]
         listen: Option<SocketAddr>,
         /// The configuration file [default: switchboard.toml if it is there]
         #[arg(long, value_name = "FILE")]
@@ -153,7 +154,7 @@ fn start_log(log: Log) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match log {
-        Log::Text => lines.with_target(false).init(),
+        Log::Text => lines.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
         Log::Json => lines.json().flatten_event(true).init(),
     }
 }

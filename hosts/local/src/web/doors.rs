@@ -87,7 +87,7 @@ async fn knock(
         Err(failure) => return Err(failed(door, failure, refuse)),
     };
     let (answer, answered) = oneshot::channel();
-    if hub.inbox.knock(DoorJob { door: door.name, arrival, request, answer }).is_err() {
+    if !hub.inbox.knock(DoorJob { door: door.name, arrival, request, answer }) {
         return Err(busy(refuse(StatusCode::SERVICE_UNAVAILABLE, "too much is waiting; try again")));
     }
     match answered.await {

@@ -1,0 +1,520 @@
+//! The writer thread: takes what waits, decides it, commits it, and only then lets its consequences out.
+//!
+//! One turn: take jobs from the inbox; in one transaction settle reports, decide requests, fire timers, decide
+//! deliveries and permit effects, as much as a turn may hold; write the rows that changed; commit. After the
+//! commit: answer the doors, start the effects, show the events to `tail`. If the commit fails, everything in
+//! memory is read back from the file and the doors are answered 503.
+
+mod arrivals;
+mod deliveries;
+mod effects;
+mod outcomes;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use switchboard_core::outcome::MAX_ATTEMPT;
+use switchboard_core::{Bridge, Effect, Failure, Timestamp};
+use switchboard_rules::Rules;
+use switchboard_rules::wiring::{Delivery as Policy, Wiring};
+use tokio::sync::{broadcast, oneshot};
+use tracing::{error, warn};
+
+use super::inbox::{Answer, Attempted, DoorJob, Inbox, Order};
+use super::queue::{DeliveryState, Queue, WINDOW};
+use super::rows::{self, DeadLetter, EffectRow, EffectState, StoredEffect};
+use super::view::{self, ItemsSql, Shared, lock};
+use crate::metrics::Metrics;
+
+/// How long a turn may go on deciding before it commits, so that no door waits long for its answer.
+const TURN: Duration = Duration::from_millis(20);
+/// Longer than an attempt can take: whoever finds a *trying* that is over knows that nobody is at it.
+const TRYING: Duration = MAX_ATTEMPT.saturating_add(Duration::from_secs(5));
+/// How often `decide` is called again at once when somebody else wrote first.
+const MAX_CONFLICTS: usize = 5;
+/// The policy of effects that doors and timers ask for.
+const DOOR_POLICY: Policy = Policy { attempts: 20, max_age_s: 86_400, concurrency: 16 };
+/// Most deliveries read into one listener's window at a time.
+const REFILL: usize = 512;
+/// Most timers fired in a turn, and expired items swept.
+const TIMERS_A_TURN: usize = 64;
+/// How often expired items are swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// How many items of each bridge are looked at then.
+const SWEPT_AT_ONCE: usize = 2000;
+/// How long a clean stop waits for attempts that are under way.
+const STOP_WITHIN: Duration = Duration::from_secs(25);
+
+/// An event as `tail` shows it.
+pub(crate) type Shown = (i64, Arc<[u8]>);
+
+/// An attempt to start, once it is recorded.
+pub(crate) struct Start {
+    pub(crate) id: i64,
+    pub(crate) bridge: Arc<dyn Bridge>,
+    pub(crate) effect: Effect,
+    /// Ask whether it was done, since this time, instead of doing it.
+    pub(crate) look_since: Option<Timestamp>,
+}
+
+/// What the writer is made of.
+pub(crate) struct Parts {
+    pub(crate) connection: rusqlite::Connection,
+    pub(crate) bridges: Vec<Arc<dyn Bridge>>,
+    pub(crate) wiring: Wiring,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// A number in 0..1.
+    pub(crate) random: Box<dyn FnMut() -> f64 + Send>,
+    /// Starts an attempt without waiting for it.
+    pub(crate) start: Box<dyn Fn(Start) + Send>,
+    pub(crate) shown: broadcast::Sender<Shown>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// A listener of the wiring, or a door or a bridge's timers, which hear nothing but ask for effects.
+struct Listener {
+    /// In the database.
+    id: i64,
+    name: String,
+    bridge: usize,
+    policy: Policy,
+    queue: Queue,
+    /// Effects that may be tried when there is a place.
+    startable: VecDeque<i64>,
+    /// Attempts under way.
+    acting: usize,
+}
+
+type Fatal<T> = Result<T, rusqlite::Error>;
+
+/// See the module.
+pub(crate) struct Writer {
+    db: Shared,
+    bridges: Vec<(Arc<dyn Bridge>, ItemsSql)>,
+    listeners: Vec<Listener>,
+    by_name: HashMap<String, usize>,
+    rules: Rules,
+    /// Which listener each rule is for.
+    rule_listener: Vec<usize>,
+    effects: HashMap<i64, EffectRow>,
+    sleeping: BinaryHeap<Reverse<(i64, i64)>>,
+    /// Attempts under way, with their listener.
+    in_flight: HashMap<i64, usize>,
+    next_effect: i64,
+    next_position: i64,
+    next_timer: Option<i64>,
+    next_sweep: Timestamp,
+    /// How far each bridge's items have been swept.
+    swept: Vec<(String, String)>,
+    parts: Outside,
+    batch: Batch,
+}
+
+/// The parts that a turn does not change.
+struct Outside {
+    inbox: Arc<Inbox>,
+    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    random: Box<dyn FnMut() -> f64 + Send>,
+    start: Box<dyn Fn(Start) + Send>,
+    shown: broadcast::Sender<Shown>,
+    metrics: Arc<Metrics>,
+}
+
+/// What a turn has changed and has to let out after its commit.
+#[derive(Default)]
+struct Batch {
+    now: Timestamp,
+    deliveries: BTreeSet<(usize, i64)>,
+    effects: BTreeSet<i64>,
+    answers: Vec<(oneshot::Sender<Answer>, Answer)>,
+    orders: Vec<(oneshot::Sender<bool>, bool)>,
+    starts: Vec<Start>,
+    shown: Vec<Shown>,
+}
+
+/// For whom an outcome is applied.
+#[derive(Clone, Copy)]
+struct For {
+    listener: usize,
+    origin: Option<i64>,
+}
+
+impl Writer {
+    /// Reads back what is open.
+    ///
+    /// # Errors
+    /// When the database cannot be read, or the wiring and the bridges do not agree.
+    pub(crate) fn new(parts: Parts) -> anyhow::Result<Self> {
+        let mut listeners = Vec::new();
+        let rules = parts.wiring.compile();
+        for (bridge, declared) in parts.bridges.iter().map(|bridge| bridge.declaration()).enumerate() {
+            for name in declared.listeners {
+                let rule = parts.wiring.rule(name).with_context(|| {
+                    format!(
+                        "the bridge {} declares the listener {name}, and the wiring has no {name}.json",
+                        declared.name
+                    )
+                })?;
+                listeners.push((bridge, (*name).to_owned(), rule.delivery, rule.ordered));
+            }
+            let mut others: Vec<&str> = declared.doors.iter().map(|door| door.name).collect();
+            others.push(declared.name);
+            others.dedup();
+            listeners.extend(others.into_iter().map(|name| (bridge, name.to_owned(), DOOR_POLICY, false)));
+        }
+        let mut made: Vec<Listener> = Vec::new();
+        for (bridge, name, policy, ordered) in listeners {
+            parts.connection.execute("INSERT OR IGNORE INTO listeners (name) VALUES (?1)", [&name])?;
+            let id =
+                parts
+                    .connection
+                    .query_row("SELECT id FROM listeners WHERE name = ?1", [&name], |row| row.get(0))?;
+            let queue = Queue::new(ordered);
+            made.push(Listener { id, name, bridge, policy, queue, startable: VecDeque::new(), acting: 0 });
+        }
+        let by_name: HashMap<String, usize> =
+            made.iter().enumerate().map(|(index, listener)| (listener.name.clone(), index)).collect();
+        let mut rule_listener = Vec::new();
+        for rule in parts.wiring.rules() {
+            let index = by_name.get(&rule.listener).with_context(|| {
+                format!("the wiring has {}.json, and no bridge declares that listener", rule.listener)
+            })?;
+            rule_listener.push(*index);
+        }
+        let swept = vec![Default::default(); parts.bridges.len()];
+        let bridges = parts
+            .bridges
+            .into_iter()
+            .map(|bridge| {
+                let sql = ItemsSql::new(bridge.declaration().name);
+                (bridge, sql)
+            })
+            .collect();
+        let mut writer = Self {
+            db: Mutex::new(parts.connection),
+            bridges,
+            listeners: made,
+            by_name,
+            rules,
+            rule_listener,
+            effects: HashMap::new(),
+            sleeping: BinaryHeap::new(),
+            in_flight: HashMap::new(),
+            next_effect: 1,
+            next_position: 1,
+            next_timer: None,
+            next_sweep: Timestamp::default(),
+            swept,
+            parts: Outside {
+                inbox: parts.inbox,
+                clock: parts.clock,
+                random: parts.random,
+                start: parts.start,
+                shown: parts.shown,
+                metrics: parts.metrics,
+            },
+            batch: Batch::default(),
+        };
+        writer.recover()?;
+        Ok(writer)
+    }
+
+    /// Works until it is told to stop and nothing is under way.
+    pub(crate) fn run(mut self) {
+        let mut stopping: Option<Instant> = None;
+        loop {
+            let jobs = self.parts.inbox.take(self.idle_time(stopping.is_some()), stopping.is_some());
+            if jobs.stop && stopping.is_none() {
+                stopping = Some(Instant::now());
+            }
+            if let Some(since) = stopping {
+                let nothing = jobs.doors.is_empty() && jobs.attempted.is_empty() && jobs.orders.is_empty();
+                if nothing && (self.in_flight.is_empty() || since.elapsed() > STOP_WITHIN) {
+                    break;
+                }
+            }
+            let kept = jobs.attempted.clone();
+            let doors_at_stake = jobs.doors.len();
+            match self.turn(jobs.attempted, jobs.doors, jobs.orders, stopping.is_some()) {
+                Ok(()) => {}
+                Err(failed) => {
+                    error!(error = %failed, doors = doors_at_stake, "a batch could not be committed; nothing of it happened");
+                    self.parts.metrics.failed_commits.inc();
+                    self.parts.inbox.put_back(kept);
+                    self.give_up_turn();
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+            }
+        }
+        let db = lock(&self.db);
+        if let Err(failed) = db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA optimize;") {
+            warn!(error = %failed, "the log could not be folded into the database; the next start does it");
+        }
+    }
+
+    /// Until when there is nothing to do but what comes in.
+    fn idle_time(&self, stopping: bool) -> Duration {
+        if stopping {
+            return Duration::from_millis(50);
+        }
+        let free = |listener: &Listener| {
+            listener.acting < listener.policy.concurrency as usize
+                && (listener.queue.is_ready() || !listener.startable.is_empty())
+        };
+        if self.listeners.iter().any(free) {
+            return Duration::ZERO;
+        }
+        let now = (self.parts.clock)().ms();
+        let queues = self.listeners.iter().filter_map(|listener| listener.queue.next_due());
+        let effects = self.sleeping.peek().map(|Reverse((due, _))| *due);
+        let next = queues
+            .chain(effects)
+            .chain(self.next_timer)
+            .chain([self.next_sweep.ms()])
+            .min()
+            .unwrap_or(i64::MAX);
+        Duration::from_millis(u64::try_from(next.saturating_sub(now)).unwrap_or(0))
+            .min(Duration::from_secs(30))
+    }
+
+    fn turn(
+        &mut self,
+        attempted: Vec<Attempted>,
+        doors: Vec<DoorJob>,
+        orders: Vec<Order>,
+        stopping: bool,
+    ) -> Fatal<()> {
+        let began = Instant::now();
+        self.batch.now = (self.parts.clock)();
+        let door_count = doors.len();
+        lock(&self.db).execute_batch("BEGIN IMMEDIATE")?;
+        self.refill()?;
+        for attempted in attempted {
+            self.take_attempted(attempted)?;
+        }
+        for door in doors {
+            self.knock(door)?;
+        }
+        for order in orders {
+            self.obey(order)?;
+        }
+        if !stopping {
+            self.fire_timers()?;
+            self.wake();
+            self.pump(began)?;
+        }
+        self.sweep()?;
+        self.save_rows()?;
+        lock(&self.db).execute_batch("COMMIT")?;
+        self.let_out(door_count, began);
+        Ok(())
+    }
+
+    /// After the commit.
+    fn let_out(&mut self, door_count: usize, began: Instant) {
+        let batch = std::mem::take(&mut self.batch);
+        for (answer, reply) in batch.answers {
+            // Who asked may have hung up; what followed is recorded all the same.
+            let _ = answer.send(reply);
+        }
+        for (answer, found) in batch.orders {
+            let _ = answer.send(found);
+        }
+        for start in batch.starts {
+            (self.parts.start)(start);
+        }
+        for shown in batch.shown {
+            // An error only says that nobody is looking.
+            let _ = self.parts.shown.send(shown);
+        }
+        for (listener, position) in batch.deliveries {
+            let queue = &mut self.listeners[listener].queue;
+            if queue.deliveries.get(&position).is_some_and(|delivery| delivery.state > DeliveryState::Acting)
+            {
+                queue.forget(position);
+            }
+        }
+        for id in batch.effects {
+            if self.effects.get(&id).is_some_and(|row| row.state > EffectState::Answered) {
+                self.effects.remove(&id);
+            }
+        }
+        let metrics = &self.parts.metrics;
+        metrics.commits.inc();
+        metrics.arrivals_a_commit.observe(door_count as f64);
+        metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
+        for listener in &self.listeners {
+            let open = listener.queue.deliveries.len();
+            metrics
+                .open_deliveries
+                .with_label_values(&[&listener.name])
+                .set(i64::try_from(open).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// After a failed commit: nothing of the turn happened, so what is in memory is read again.
+    fn give_up_turn(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        for start in batch.starts {
+            // It was never started: its place is free again.
+            if let Some(listener) = self.in_flight.remove(&start.id) {
+                self.listeners[listener].acting -= 1;
+            }
+        }
+        for (answer, _) in batch.answers {
+            let _ = answer.send(Err(Failure::retry("what followed could not be stored")));
+        }
+        drop(batch.orders);
+        if let Err(failed) = lock(&self.db).execute_batch("ROLLBACK") {
+            // Some errors have rolled back by themselves.
+            warn!(error = %failed, "nothing to roll back");
+        }
+        if let Err(failed) = self.recover() {
+            error!(error = %failed, "the open work could not be read back; it is tried again");
+        }
+    }
+
+    /// Reads everything open from the file.
+    fn recover(&mut self) -> Fatal<()> {
+        self.effects.clear();
+        self.sleeping.clear();
+        {
+            let db = lock(&self.db);
+            self.next_position =
+                db.query_row("SELECT COALESCE(MAX(position), 0) + 1 FROM events", [], |row| row.get(0))?;
+            self.next_effect =
+                db.query_row("SELECT COALESCE(MAX(id), 0) + 1 FROM effects", [], |row| row.get(0))?;
+            self.next_timer = rows::next_timer(&db)?;
+        }
+        for listener in &mut self.listeners {
+            // Effects that are under way now keep their places.
+            let ordered = listener.queue.is_ordered();
+            listener.queue = Queue::new(ordered);
+            listener.queue.behind = true;
+            listener.startable.clear();
+        }
+        let without = rows::open_effects_without_delivery(&lock(&self.db))?;
+        for stored in without {
+            self.take_back(stored);
+        }
+        self.refill()
+    }
+
+    /// A delivery whose event cannot be read any more is a dead letter that says so.
+    fn bury_unreadable(&mut self, index: usize, position: i64, failure: &Failure) -> Fatal<()> {
+        let listener = &mut self.listeners[index];
+        error!(listener = listener.name, position, reason = %failure, "a stored event cannot be read");
+        listener.queue.loaded = listener.queue.loaded.max(position);
+        let letter = DeadLetter {
+            listener: listener.id,
+            position: Some(position),
+            effect: None,
+            first: self.batch.now,
+            attempts: 0,
+            failure,
+        };
+        let db = lock(&self.db);
+        rows::insert_dead_letter(&db, &letter, self.batch.now)?;
+        rows::close_delivery(&db, listener.id, position, self.batch.now)?;
+        self.parts.metrics.dead_letters.with_label_values(&[&listener.name]).inc();
+        Ok(())
+    }
+
+    /// Takes an open effect into memory again.
+    fn take_back(&mut self, stored: StoredEffect) {
+        let StoredEffect { id, listener, mut row } = stored;
+        let Some(index) = self.listeners.iter().position(|known| known.id == listener) else { return };
+        row.listener = index;
+        match row.state {
+            EffectState::Trying if self.in_flight.contains_key(&id) => {}
+            EffectState::Trying => {
+                // The process died in the middle of it: when its time is over, ask.
+                row.unsure = true;
+                row.attempts += 1;
+                self.sleeping.push(Reverse((row.due.ms(), id)));
+            }
+            EffectState::Waiting | EffectState::Answered => {
+                self.sleeping.push(Reverse((row.due.ms(), id)));
+            }
+            EffectState::Done | EffectState::Dead => return,
+        }
+        self.effects.insert(id, row);
+    }
+
+    /// Reads deliveries into the windows that have room.
+    fn refill(&mut self) -> Fatal<()> {
+        for index in 0..self.listeners.len() {
+            let listener = &self.listeners[index];
+            if !listener.queue.behind || listener.queue.deliveries.len() > WINDOW / 2 {
+                continue;
+            }
+            let most = REFILL;
+            let (id, after) = (listener.id, listener.queue.loaded);
+            let found = rows::open_deliveries(&lock(&self.db), id, after, most)?;
+            self.listeners[index].queue.behind = found.len() == most;
+            for (position, delivery) in found {
+                let mut delivery = match delivery {
+                    Ok(delivery) => delivery,
+                    Err(failure) => {
+                        self.bury_unreadable(index, position, &failure)?;
+                        continue;
+                    }
+                };
+                if !self.listeners[index].queue.has_room() {
+                    self.listeners[index].queue.behind = true;
+                    break;
+                }
+                if delivery.state == DeliveryState::Acting || delivery.part.is_some() {
+                    let open = rows::open_effects_of(&lock(&self.db), id, position)?;
+                    delivery.open_effects = open.len();
+                    for stored in open {
+                        self.take_back(stored);
+                    }
+                }
+                if delivery.state == DeliveryState::Acting {
+                    self.listeners[index].queue.push_acting(position, delivery);
+                } else {
+                    self.listeners[index].queue.push(position, delivery, false);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn save_rows(&mut self) -> Fatal<()> {
+        let now = self.batch.now;
+        let db = lock(&self.db);
+        for (index, position) in &self.batch.deliveries {
+            let listener = &self.listeners[*index];
+            if let Some(delivery) = listener.queue.deliveries.get(position) {
+                rows::save_delivery(&db, listener.id, *position, delivery, now)?;
+            }
+        }
+        for id in &self.batch.effects {
+            if let Some(row) = self.effects.get_mut(id) {
+                rows::save_effect(&db, *id, self.listeners[row.listener].id, row, now)?;
+                row.new = false;
+            }
+        }
+        Ok(())
+    }
+
+    fn sweep(&mut self) -> Fatal<()> {
+        let now = self.batch.now;
+        if now < self.next_sweep {
+            return Ok(());
+        }
+        self.next_sweep = now.plus(SWEEP_EVERY);
+        for (index, (_, sql)) in self.bridges.iter().enumerate() {
+            view::sweep(&lock(&self.db), sql, now, &mut self.swept[index], SWEPT_AT_ONCE)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
