@@ -169,6 +169,25 @@ fn many_fields_of_many_elements_are_matched_quickly() {
     assert!(started.elapsed() < AMPLE, "it took {:?}", started.elapsed());
 }
 
+/// Sets in which one value leads to everything.
+#[test]
+fn many_rules_that_begin_alike_are_matched_quickly() {
+    let rule = |length: usize| match length % 4 {
+        0 => format!(r#"{{"a": [{{"prefix": "{}"}}]}}"#, "a".repeat(length)),
+        1 => format!(r#"{{"a": [{{"suffix": "{}"}}]}}"#, "a".repeat(length)),
+        2 => format!(r#"{{"a": [{{"wildcard": "*{}*"}}]}}"#, "ba".repeat(1 + length % 5)),
+        _ => format!(r#"{{"a": [{{"prefix": {{"equals-ignore-case": "{}"}}}}]}}"#, "A".repeat(length)),
+    };
+    let rules = Rules::compile((1..400).map(|length| ("", rule(length)))).expect("they are valid");
+    let started = Instant::now();
+    let event = format!(r#"{{"a": ["{}", "{}"]}}"#, "a".repeat(1 << 20), "ba".repeat(1 << 18));
+    let matching = rules.matching(event.as_bytes()).expect("it is valid");
+    assert_eq!(matching.len(), 399);
+    let event = format!(r#"{{"a": [{}1]}}"#, r#""aab", "#.repeat(50_000));
+    assert_eq!(rules.matching(event.as_bytes()), Ok(vec![]));
+    assert!(started.elapsed() < AMPLE, "it took {:?}", started.elapsed());
+}
+
 #[test]
 fn fields_of_arrays_side_by_side_are_not_multiplied() {
     let names: Vec<String> = (0..20).map(|n| format!("k{n}")).collect();

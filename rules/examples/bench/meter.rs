@@ -25,12 +25,6 @@ pub(crate) fn wall_seconds<T>(work: impl FnOnce() -> T) -> (T, f64) {
     (given, started.elapsed().as_secs_f64())
 }
 
-/// The best of several runs, as each is only ever slowed down by what it has nothing to do with.
-pub(crate) fn best<T>(runs: usize, mut work: impl FnMut() -> T) -> Option<(T, f64)> {
-    let runs = (0..runs).map(|_| seconds(&mut work));
-    runs.min_by(|(_, one), (_, other)| one.total_cmp(other))
-}
-
 /// Resident memory, in bytes.
 pub(crate) fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/statm").unwrap_or_default();
