@@ -1,6 +1,7 @@
 //! The answer of a door comes after the fsync: seen from outside, by strace, since after `kill -9` the page
 //! cache would hide a missing one.
 
+use std::collections::HashMap;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -20,16 +21,21 @@ enum Step {
     Answered,
 }
 
-fn step(line: &str) -> Option<Step> {
+fn step(line: &str, syncing: &mut HashMap<String, bool>) -> Option<Step> {
     if line.contains("POST /twilio/messages") && (line.contains("recvfrom") || line.contains("read")) {
         Some(Step::Asked)
     } else if line.contains("pwrite64(") && line.contains("hub.sqlite3-wal") {
         Some(Step::Wrote)
     } else if line.contains("fdatasync") || line.contains("fsync") {
-        // With threads a call may be cut in two; what counts is its end, which does not repeat the file's name.
-        let ended = !line.contains("unfinished");
-        let of_the_log = line.contains("hub.sqlite3-wal") || line.contains("resumed");
-        (ended && of_the_log).then_some(Step::Synced)
+        // With threads a call may be cut in two. What counts is its end, which does not repeat the file's name: it
+        // is in the line where the same thread began.
+        let thread = line.split_whitespace().next().unwrap_or_default().to_owned();
+        if line.contains("unfinished") {
+            syncing.insert(thread, line.contains("hub.sqlite3-wal"));
+            return None;
+        }
+        let began = line.contains("resumed") && syncing.remove(&thread).unwrap_or(false);
+        (began || line.contains("hub.sqlite3-wal")).then_some(Step::Synced)
     } else if line.contains("HTTP/1.1 200 OK") && line.contains("<Response/>") {
         Some(Step::Answered)
     } else {
@@ -79,7 +85,8 @@ async fn a_door_is_answered_only_when_what_followed_is_on_the_disk() {
     strace.start_kill().expect("strace ends");
     let _ = tokio::time::timeout(Duration::from_secs(10), strace.wait()).await;
 
-    let steps: Vec<Step> = seen().lines().filter_map(step).collect();
+    let mut syncing = HashMap::new();
+    let steps: Vec<Step> = seen().lines().filter_map(|line| step(line, &mut syncing)).collect();
     let mut answers = 0;
     let mut since_asked: Option<Vec<Step>> = None;
     for step in &steps {
