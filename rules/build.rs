@@ -18,8 +18,10 @@ fn main() -> io::Result<()> {
     let mut list = String::from("&[\n");
     for name in names {
         println!("cargo::rerun-if-changed=wiring/{name}");
-        let file = Path::new(&manifest_dir).join("wiring").join(&name);
-        let _ = writeln!(list, "    ({name:?}, include_str!({:?})),", file.display().to_string());
+        // Resolved when the crate is compiled, so that a checkout that was moved finds its own files.
+        let path = format!("/wiring/{name}");
+        let _ =
+            writeln!(list, "    ({name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),");
     }
     list.push_str("]\n");
     fs::write(Path::new(&out_dir).join("wiring_files.rs"), list)
