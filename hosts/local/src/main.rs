@@ -9,9 +9,11 @@ mod hub;
 mod bus;
 mod outside;
 mod sandbox;
+mod sockets;
 mod web;
 
 mod metrics;
+mod search;
 mod trace;
 
 mod cli;

@@ -16,6 +16,7 @@ mod backoff;
 pub(crate) mod database;
 pub(crate) mod inbox;
 mod queue;
+pub(crate) mod readers;
 mod rows;
 mod view;
 mod writer;
