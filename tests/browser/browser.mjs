@@ -14,7 +14,7 @@ const { chromium } = require("playwright-core");
 const AxeBuilder = require("@axe-core/playwright").default;
 
 /** How long anything may take on a loaded machine of two cores. */
-export const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = Number(process.env.PATIENCE_MS ?? 60_000);
 export const DESKTOP = { width: 1280, height: 800 };
 export const NARROW = { width: 360, height: 740 };
 
@@ -32,6 +32,7 @@ function executable() {
 export class Browser {
   #browser;
   #complaints = [];
+  #pages = [];
   #out;
 
   static async open(out) {
@@ -73,6 +74,7 @@ export class Browser {
       if (bad && (policy || !expectErrors)) this.#complaints.push(`the console: ${text} (${message.location().url})`);
     });
     page.base = base;
+    this.#pages.push(page);
     return page;
   }
 
@@ -88,6 +90,13 @@ export class Browser {
 
   async picture(page, name) {
     await page.screenshot({ path: join(this.#out, `${name}.png`), animations: "disabled", caret: "hide" });
+  }
+
+  /** What every page shows when a story fails. */
+  async failed(story) {
+    for (const [number, page] of this.#pages.entries()) {
+      await page.screenshot({ path: join(this.#out, `failed-${story}-${number}.png`) }).catch(() => {});
+    }
   }
 
   async close() {
@@ -141,7 +150,7 @@ export class Wire {
 }
 
 /** Signs in as a guest, and waits for the room and an open line. */
-export async function enter(page, name, path = "/") {
+export async function enter(page, name, path = "/#lobby") {
   await page.goto(page.base + path);
   await page.getByLabel("Your name").fill(name);
   await page.getByRole("button", { name: "Enter" }).click();
@@ -154,11 +163,10 @@ export async function say(page, text) {
   await box.press("Enter");
 }
 
-/** The message with this text; waits until it is there as the room's own. */
+/** The message with this text; waits until it is there as the room's own. Found by its id from then on. */
 export async function message(page, text) {
   const found = page.locator("article[data-id]").filter({ hasText: text }).first();
-  await found.waitFor();
-  return found;
+  return page.locator(`article[data-id="${await found.getAttribute("data-id")}"]`).first();
 }
 
 /** The texts of the room, in order. */

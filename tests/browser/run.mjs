@@ -2,7 +2,7 @@
 //
 //     run.mjs STORY BASE OUT
 //
-// OUT is where pictures go. The exit status says whether the story holds.
+// OUT is where pictures go, also those of a story that fails. The exit status says whether the story holds.
 
 import { Browser } from "./browser.mjs";
 
@@ -11,6 +11,9 @@ const { default: tell } = await import(`./stories/${story}.mjs`);
 const browser = await Browser.open(out);
 try {
   await tell({ browser, base });
+} catch (error) {
+  await browser.failed(story);
+  throw error;
 } finally {
   await browser.close();
 }
