@@ -140,11 +140,8 @@ async fn an_edit_a_deletion_a_reaction_and_a_thread_travel() {
     assert_eq!(answered["message"]["thread_parent"], json!(id));
     until("the answer is in Slack's thread", || async {
         let messages = house.channel(CHANNEL).await;
-        let head =
-            messages.iter().find(|message| message["shown"] == "at six").map(|message| message["ts"].clone());
-        messages
-            .iter()
-            .any(|message| message["shown"] == "good" && Some(&message["thread_ts"]) == head.as_ref())
+        let head = messages.iter().find(|message| message["shown"] == "at six");
+        head.is_some_and(|head| head["replies"].to_string().contains("good"))
     })
     .await;
 
@@ -152,7 +149,7 @@ async fn an_edit_a_deletion_a_reaction_and_a_thread_travel() {
     assert_eq!(hers.change(delete).await["kind"], "accepted");
     let deleted = his.until("the deletion", |frame| frame["change"] == "deleted").await;
     assert_eq!((&deleted["message"]["text"], &deleted["message"]["gone"]), (&json!(""), &json!("deleted")));
-    house.expect_shown(CHANNEL, &["Bob (web): good"]).await;
+    house.expect_shown(CHANNEL, &[]).await;
     house.close().await;
 }
 
