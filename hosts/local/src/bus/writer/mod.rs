@@ -31,6 +31,10 @@ use crate::metrics::Metrics;
 
 /// How long a turn may go on deciding before it commits, so that no door waits long for its answer.
 const TURN: Duration = Duration::from_millis(20);
+/// The same when at least [`MANY_DOORS`] requests wait to be let in.
+const SHORT_TURN: Duration = Duration::from_millis(2);
+/// How many waiting requests shorten a turn: what is accepted waits on disk, and a provider waits for an answer.
+const MANY_DOORS: usize = 32;
 /// Longer than an attempt can take: whoever finds a *trying* that is over knows that nobody is at it.
 const TRYING: Duration = MAX_ATTEMPT.saturating_add(Duration::from_secs(5));
 /// How often `decide` is called again at once when somebody else wrote first.
@@ -305,7 +309,7 @@ impl Writer {
         if !stopping {
             self.fire_timers()?;
             self.wake();
-            self.pump(began)?;
+            self.pump()?;
         }
         self.sweep()?;
         self.save_rows()?;

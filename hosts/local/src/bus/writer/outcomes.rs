@@ -75,19 +75,7 @@ impl Writer {
         if !outcome.writes.is_empty() {
             let db = lock(&self.db);
             let sql = &self.bridges[bridge].1;
-            // Only a later write of several can leave earlier ones to be undone.
-            let several = outcome.writes.len() > 1;
-            if several {
-                db.prepare_cached("SAVEPOINT outcome")?.execute([])?;
-            }
-            let held = view::write(&db, sql, &outcome.writes, now)?;
-            if several {
-                if !held {
-                    db.prepare_cached("ROLLBACK TO outcome")?.execute([])?;
-                }
-                db.prepare_cached("RELEASE outcome")?.execute([])?;
-            }
-            if !held {
+            if !view::write(&db, sql, &outcome.writes, now)? {
                 self.parts.metrics.conflicts.inc();
                 return Ok(Err(Failure::retry("somebody else wrote first")));
             }
