@@ -26,7 +26,7 @@ check:
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 	$(CARGO) build --workspace --bins --examples --locked
-	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(CARGO) test --workspace --locked --no-fail-fast
+	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_SOAK_S=60 $(CARGO) test --workspace --locked --no-fail-fast
 
 ## The official clients (Python, Node) and strace.
 setup: $(VENV)/.done $(NODE)/.done
@@ -49,12 +49,14 @@ $(NODE)/.done: tests/clients/package.json tests/clients/package-lock.json
 ## Measures; results go into docs/figures.md by hand.
 bench: build
 	$(CARGO) run --release --locked --package switchboard-stories --bin bench
+	$(CARGO) run --release --locked --package switchboard-rules --example bench
 
-## The long tests: 200 kills.
+## The long tests: 200 kills, an hour of random rules and events.
 soak: setup
 	$(CARGO) build --workspace --bins --locked
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_KILLS=200 \
 		$(CARGO) test --locked --package switchboard-stories --test crash -- --nocapture
+	SWITCHBOARD_SOAK_S=3600 $(CARGO) test --release --locked --package switchboard-rules --test agreement -- --nocapture
 
 clean:
 	$(CARGO) clean

@@ -52,6 +52,8 @@ pub(crate) struct Configuration {
     pub(crate) token: Option<Secret>,
     pub(crate) public_base_url: Option<Url>,
     pub(crate) wiring: Wiring,
+    /// Where it was read, when not from this binary.
+    pub(crate) wiring_directory: Option<PathBuf>,
     pub(crate) rooms: Arc<Rooms>,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) document: Document,
@@ -119,6 +121,7 @@ impl Configuration {
             token,
             public_base_url,
             wiring,
+            wiring_directory: flags.wiring.clone(),
             rooms: Arc::new(rooms),
             environment: values,
             document,

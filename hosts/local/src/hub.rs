@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::outside::{Client, FileBlobs, Ground, carry_out};
 use crate::trace::TraceIndex;
 use crate::web::access::Access;
-use crate::{sandbox, web};
+use crate::{sandbox, web, wiring};
 
 /// Events that `tail` may be behind before it reads the archive instead.
 const SHOWN: usize = 1024;
@@ -115,7 +115,10 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
     let router = web::router(&hub).merge(sandbox.router(&hub));
     announce(&configuration, &base, &public);
     let writer = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run())?;
-    let server = tokio::spawn(web::server::serve(listener, router, stopping));
+    let server = tokio::spawn(web::server::serve(listener, router, stopping.clone()));
+    if let Some(directory) = configuration.wiring_directory.clone() {
+        tokio::spawn(wiring::watch(directory, Arc::clone(&inbox), stopping.clone()));
+    }
     println!("ready");
 
     wait_for_signal().await?;

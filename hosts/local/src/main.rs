@@ -10,6 +10,7 @@ mod bus;
 mod outside;
 mod sandbox;
 mod web;
+mod wiring;
 
 mod metrics;
 mod trace;

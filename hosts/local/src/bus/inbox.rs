@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use switchboard_core::{ArrivalId, Failure, Reply, Report};
+use switchboard_rules::wiring::Wiring;
 use tokio::sync::oneshot;
 
 /// Most requests that wait at once. At some thousands a second each waits well under a second.
@@ -53,12 +54,16 @@ pub(crate) enum Order {
     Discard(i64, oneshot::Sender<bool>),
 }
 
+/// Another wiring, and where to say whether it was taken.
+pub(crate) type Rewiring = (Box<Wiring>, oneshot::Sender<Result<(), String>>);
+
 /// All that waits.
 #[derive(Default)]
 pub(crate) struct Jobs {
     pub(crate) attempted: Vec<Attempted>,
     pub(crate) doors: Vec<DoorJob>,
     pub(crate) orders: Vec<Order>,
+    pub(crate) wirings: Vec<Rewiring>,
     pub(crate) stop: bool,
 }
 
@@ -68,6 +73,7 @@ struct Waiting {
     doors: VecDeque<DoorJob>,
     door_bytes: usize,
     orders: Vec<Order>,
+    wirings: Vec<Rewiring>,
     stop: bool,
 }
 
@@ -114,6 +120,12 @@ impl Inbox {
         self.something.notify_one();
     }
 
+    /// Asks for another wiring.
+    pub(crate) fn rewire(&self, rewiring: Rewiring) {
+        self.lock().wirings.push(rewiring);
+        self.something.notify_one();
+    }
+
     /// No more requests; the writer ends when what is under way has ended.
     pub(crate) fn stop(&self) {
         self.lock().stop = true;
@@ -124,7 +136,8 @@ impl Inbox {
     pub(crate) fn take(&self, at_most: Duration, stopping: bool) -> Jobs {
         let mut waiting = self.lock();
         let idle = |w: &mut Waiting| {
-            w.attempted.is_empty() && w.doors.is_empty() && w.orders.is_empty() && (stopping || !w.stop)
+            let nothing = w.attempted.is_empty() && w.doors.is_empty() && w.orders.is_empty();
+            nothing && w.wirings.is_empty() && (stopping || !w.stop)
         };
         if !at_most.is_zero() {
             let (woken, _) = self
@@ -140,6 +153,7 @@ impl Inbox {
             attempted: std::mem::take(&mut waiting.attempted),
             doors,
             orders: std::mem::take(&mut waiting.orders),
+            wirings: std::mem::take(&mut waiting.wirings),
             stop: waiting.stop,
         }
     }

@@ -9,6 +9,8 @@ mod arrivals;
 mod deliveries;
 mod effects;
 mod outcomes;
+mod recover;
+mod rewire;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
@@ -17,15 +19,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use switchboard_core::outcome::MAX_ATTEMPT;
-use switchboard_core::{Bridge, Effect, Failure, Timestamp};
-use switchboard_rules::Rules;
+use switchboard_core::{Bridge, Effect, Timestamp};
 use switchboard_rules::wiring::{Delivery as Policy, Wiring};
 use tokio::sync::{broadcast, oneshot};
 use tracing::{error, warn};
 
+use self::rewire::Hearing;
 use super::inbox::{Answer, Attempted, DoorJob, Inbox, Order};
-use super::queue::{DeliveryState, Queue, WINDOW};
-use super::rows::{self, DeadLetter, EffectRow, EffectState, StoredEffect};
+use super::queue::{DeliveryState, Queue};
+use super::rows::{self, EffectRow, EffectState};
 use super::view::{self, ItemsSql, Shared, lock};
 use crate::metrics::Metrics;
 
@@ -101,9 +103,7 @@ pub(crate) struct Writer {
     bridges: Vec<(Arc<dyn Bridge>, ItemsSql)>,
     listeners: Vec<Listener>,
     by_name: HashMap<String, usize>,
-    rules: Rules,
-    /// Which listener each rule is for.
-    rule_listener: Vec<usize>,
+    hearing: Hearing,
     effects: HashMap<i64, EffectRow>,
     sleeping: BinaryHeap<Reverse<(i64, i64)>>,
     /// Attempts under way, with their listener.
@@ -154,7 +154,6 @@ impl Writer {
     /// When the database cannot be read, or the wiring and the bridges do not agree.
     pub(crate) fn new(parts: Parts) -> anyhow::Result<Self> {
         let mut listeners = Vec::new();
-        let rules = parts.wiring.compile();
         for (bridge, declared) in parts.bridges.iter().map(|bridge| bridge.declaration()).enumerate() {
             for name in declared.listeners {
                 let rule = parts.wiring.rule(name).with_context(|| {
@@ -182,13 +181,7 @@ impl Writer {
         }
         let by_name: HashMap<String, usize> =
             made.iter().enumerate().map(|(index, listener)| (listener.name.clone(), index)).collect();
-        let mut rule_listener = Vec::new();
-        for rule in parts.wiring.rules() {
-            let index = by_name.get(&rule.listener).with_context(|| {
-                format!("the wiring has {}.json, and no bridge declares that listener", rule.listener)
-            })?;
-            rule_listener.push(*index);
-        }
+        let hearing = Hearing::new(&parts.wiring, &by_name)?;
         let swept = vec![Default::default(); parts.bridges.len()];
         let bridges = parts
             .bridges
@@ -203,8 +196,7 @@ impl Writer {
             bridges,
             listeners: made,
             by_name,
-            rules,
-            rule_listener,
+            hearing,
             effects: HashMap::new(),
             sleeping: BinaryHeap::new(),
             in_flight: HashMap::new(),
@@ -240,6 +232,9 @@ impl Writer {
                 if nothing && (self.in_flight.is_empty() || since.elapsed() > STOP_WITHIN) {
                     break;
                 }
+            }
+            for (wiring, answer) in jobs.wirings {
+                let _ = answer.send(self.rewire(&wiring).map_err(|error| format!("{error:#}")));
             }
             let kept = jobs.attempted.clone();
             let doors_at_stake = jobs.doors.len();
@@ -358,135 +353,6 @@ impl Writer {
                 .with_label_values(&[&listener.name])
                 .set(i64::try_from(open).unwrap_or(i64::MAX));
         }
-    }
-
-    /// After a failed commit: nothing of the turn happened, so what is in memory is read again.
-    fn give_up_turn(&mut self) {
-        let batch = std::mem::take(&mut self.batch);
-        for start in batch.starts {
-            // It was never started: its place is free again.
-            if let Some(listener) = self.in_flight.remove(&start.id) {
-                self.listeners[listener].acting -= 1;
-            }
-        }
-        for (answer, _) in batch.answers {
-            let _ = answer.send(Err(Failure::retry("what followed could not be stored")));
-        }
-        drop(batch.orders);
-        if let Err(failed) = lock(&self.db).execute_batch("ROLLBACK") {
-            // Some errors have rolled back by themselves.
-            warn!(error = %failed, "nothing to roll back");
-        }
-        if let Err(failed) = self.recover() {
-            error!(error = %failed, "the open work could not be read back; it is tried again");
-        }
-    }
-
-    /// Reads everything open from the file.
-    fn recover(&mut self) -> Fatal<()> {
-        self.effects.clear();
-        self.sleeping.clear();
-        {
-            let db = lock(&self.db);
-            self.next_position =
-                db.query_row("SELECT COALESCE(MAX(position), 0) + 1 FROM events", [], |row| row.get(0))?;
-            self.next_effect =
-                db.query_row("SELECT COALESCE(MAX(id), 0) + 1 FROM effects", [], |row| row.get(0))?;
-            self.next_timer = rows::next_timer(&db)?;
-        }
-        for listener in &mut self.listeners {
-            // Effects that are under way now keep their places.
-            let ordered = listener.queue.is_ordered();
-            listener.queue = Queue::new(ordered);
-            listener.queue.behind = true;
-            listener.startable.clear();
-        }
-        let without = rows::open_effects_without_delivery(&lock(&self.db))?;
-        for stored in without {
-            self.take_back(stored);
-        }
-        self.refill()
-    }
-
-    /// A delivery whose event cannot be read any more is a dead letter that says so.
-    fn bury_unreadable(&mut self, index: usize, position: i64, failure: &Failure) -> Fatal<()> {
-        let listener = &mut self.listeners[index];
-        error!(listener = listener.name, position, reason = %failure, "a stored event cannot be read");
-        listener.queue.loaded = listener.queue.loaded.max(position);
-        let letter = DeadLetter {
-            listener: listener.id,
-            position: Some(position),
-            effect: None,
-            first: self.batch.now,
-            attempts: 0,
-            failure,
-        };
-        let db = lock(&self.db);
-        rows::insert_dead_letter(&db, &letter, self.batch.now)?;
-        rows::close_delivery(&db, listener.id, position, self.batch.now)?;
-        self.parts.metrics.dead_letters.with_label_values(&[&listener.name]).inc();
-        Ok(())
-    }
-
-    /// Takes an open effect into memory again.
-    fn take_back(&mut self, stored: StoredEffect) {
-        let StoredEffect { id, listener, mut row } = stored;
-        let Some(index) = self.listeners.iter().position(|known| known.id == listener) else { return };
-        row.listener = index;
-        match row.state {
-            EffectState::Trying if self.in_flight.contains_key(&id) => {}
-            EffectState::Trying => {
-                // The process died in the middle of it: when its time is over, ask.
-                row.unsure = true;
-                row.attempts += 1;
-                self.sleeping.push(Reverse((row.due.ms(), id)));
-            }
-            EffectState::Waiting | EffectState::Answered => {
-                self.sleeping.push(Reverse((row.due.ms(), id)));
-            }
-            EffectState::Done | EffectState::Dead => return,
-        }
-        self.effects.insert(id, row);
-    }
-
-    /// Reads deliveries into the windows that have room.
-    fn refill(&mut self) -> Fatal<()> {
-        for index in 0..self.listeners.len() {
-            let listener = &self.listeners[index];
-            if !listener.queue.behind || listener.queue.deliveries.len() > WINDOW / 2 {
-                continue;
-            }
-            let most = REFILL;
-            let (id, after) = (listener.id, listener.queue.loaded);
-            let found = rows::open_deliveries(&lock(&self.db), id, after, most)?;
-            self.listeners[index].queue.behind = found.len() == most;
-            for (position, delivery) in found {
-                let mut delivery = match delivery {
-                    Ok(delivery) => delivery,
-                    Err(failure) => {
-                        self.bury_unreadable(index, position, &failure)?;
-                        continue;
-                    }
-                };
-                if !self.listeners[index].queue.has_room() {
-                    self.listeners[index].queue.behind = true;
-                    break;
-                }
-                if delivery.state == DeliveryState::Acting || delivery.part.is_some() {
-                    let open = rows::open_effects_of(&lock(&self.db), id, position)?;
-                    delivery.open_effects = open.len();
-                    for stored in open {
-                        self.take_back(stored);
-                    }
-                }
-                if delivery.state == DeliveryState::Acting {
-                    self.listeners[index].queue.push_acting(position, delivery);
-                } else {
-                    self.listeners[index].queue.push(position, delivery, false);
-                }
-            }
-        }
-        Ok(())
     }
 
     fn save_rows(&mut self) -> Fatal<()> {

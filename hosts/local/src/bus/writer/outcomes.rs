@@ -141,7 +141,7 @@ impl Writer {
         }
         self.next_position += 1;
         self.parts.metrics.events.with_label_values(&[event.detail.kind()]).inc();
-        let matching = match self.rules.matching(&bytes) {
+        let matching = match self.hearing.rules.matching(&bytes) {
             Ok(matching) => matching,
             Err(failed) => {
                 error!(event = %event.id, error = %failed, "an event of ours could not be matched");
@@ -150,7 +150,7 @@ impl Writer {
         };
         let (event, size) = (Arc::new(event), bytes.len());
         for rule in matching {
-            let index = self.rule_listener[rule];
+            let index = self.hearing.listener[rule];
             let queue = &self.listeners[index].queue;
             if queue.behind || !queue.has_room() {
                 rows::insert_bare_delivery(&lock(&self.db), self.listeners[index].id, position, now)?;
