@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use switchboard_core::outcome::MAX_ATTEMPT;
 use switchboard_core::{Bridge, Effect, Failure, Timestamp};
+use switchboard_hosts::again::DOOR_POLICY;
 use switchboard_rules::Rules;
 use switchboard_rules::wiring::{Delivery as Policy, Wiring};
 use tokio::sync::{broadcast, oneshot};
@@ -31,12 +31,8 @@ use crate::metrics::Metrics;
 
 /// How long a turn may go on deciding before it commits, so that no door waits long for its answer.
 const TURN: Duration = Duration::from_millis(20);
-/// Longer than an attempt can take: whoever finds a *trying* that is over knows that nobody is at it.
-const TRYING: Duration = MAX_ATTEMPT.saturating_add(Duration::from_secs(5));
 /// How often `decide` is called again at once when somebody else wrote first.
 const MAX_CONFLICTS: usize = 5;
-/// The policy of effects that doors and timers ask for.
-const DOOR_POLICY: Policy = Policy { attempts: 20, max_age_s: 86_400, concurrency: 16 };
 /// Most deliveries read into one listener's window at a time.
 const REFILL: usize = 512;
 /// Most timers fired in a turn, and expired items swept.

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::bus::archive::Archive;
 use crate::bus::database;
-use crate::bus::inbox::AttemptResult;
+use switchboard_hosts::attempt::Attempted as AttemptResult;
 
 struct Echo;
 
