@@ -5,6 +5,8 @@ TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 # What the tests need beside cargo goes below target/, so that `make clean` takes it away again.
 TOOLS := $(TARGET)/tools
 VENV := $(TOOLS)/venv
+AWS := $(TOOLS)/aws
+SAM := $(TOOLS)/sam
 NODE := $(TOOLS)/node
 
 .PHONY: run build test check setup bench soak clean
@@ -28,15 +30,18 @@ check:
 	$(CARGO) build --workspace --bins --examples --locked
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_SOAK_S=60 $(CARGO) test --workspace --locked --no-fail-fast
 
-## The official clients (Python, Node) and strace.
-setup: $(VENV)/.done $(NODE)/.done
+## The official clients (Python, Node), the emulator of AWS, what checks the template, and strace.
+setup: $(VENV)/.done $(AWS)/.done $(SAM)/.done $(NODE)/.done
 	@command -v strace >/dev/null || { echo "installing strace"; apt-get install -y strace >/dev/null; } \
 		|| { echo "strace is missing and could not be installed: install it and try again" >&2; exit 1; }
 
 $(VENV)/.done: tests/clients/requirements.txt
+$(AWS)/.done: tests/clients/requirements-aws.txt
+$(SAM)/.done: tests/clients/requirements-sam.txt
+$(VENV)/.done $(AWS)/.done $(SAM)/.done:
 	@command -v python3 >/dev/null || { echo "python3 is missing: install it and try again" >&2; exit 1; }
-	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --requirement tests/clients/requirements.txt
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --requirement $<
 	touch $@
 
 $(NODE)/.done: tests/clients/package.json tests/clients/package-lock.json

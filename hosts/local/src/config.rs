@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use switchboard_bridges::settings::Document;
 use switchboard_bridges::{ConfigError, Settings};
-use switchboard_core::{Links, Rooms, Secret, SmsAccess};
+use switchboard_core::{Links, Rooms, Secret};
 use switchboard_rules::wiring::Wiring;
 use url::Url;
 
@@ -103,7 +103,7 @@ impl Configuration {
                 Document::parse("the default rooms", DEFAULT_ROOMS)?.section("rooms")?.unwrap_or_default()
             }
         };
-        check_rooms(&rooms)?;
+        switchboard_hosts::rooms::check(&rooms)?;
         let wiring = match &flags.wiring {
             Some(directory) => Wiring::load(directory),
             None => Wiring::embedded(),
@@ -160,26 +160,6 @@ fn check_keys(document: &Document) -> Result<(), ConfigError> {
             return Err(document
                 .fault(format!("unknown key {key}"), Some(span))
                 .mend(format!("known are: {known}")));
-        }
-    }
-    Ok(())
-}
-
-fn check_rooms(rooms: &Rooms) -> Result<(), ConfigError> {
-    for (name, room) in rooms.iter() {
-        if room.slack_channel.is_none() && room.sms == SmsAccess::Off {
-            return Err(ConfigError::new(format!("[rooms.{name}] is wired to nothing"))
-                .mend("give it a slack_channel, or sms = \"open\" or \"listed\""));
-        }
-        if room.sms == SmsAccess::Listed && room.phones.is_empty() {
-            return Err(ConfigError::new(format!("[rooms.{name}] has sms = \"listed\" and no phones"))
-                .mend("list them: phones = [\"+14155550100\"]"));
-        }
-        if room.sms != SmsAccess::Listed && !room.phones.is_empty() {
-            return Err(ConfigError::new(format!(
-                "[rooms.{name}] lists phones, but its sms is not \"listed\""
-            ))
-            .mend("write sms = \"listed\", or take the phones out"));
         }
     }
     Ok(())

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use switchboard_core::{Secret, Timestamp};
+use switchboard_hosts::http::Client;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, watch};
@@ -20,7 +21,7 @@ use crate::bus::inbox::Inbox;
 use crate::bus::{Parts, Start, Writer, database};
 use crate::config::Configuration;
 use crate::metrics::Metrics;
-use crate::outside::{Client, FileBlobs, Ground, carry_out};
+use crate::outside::{FileBlobs, Ground, carry_out};
 use crate::trace::TraceIndex;
 use crate::web::access::Access;
 use crate::{sandbox, web, wiring};

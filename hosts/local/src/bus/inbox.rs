@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use switchboard_core::{ArrivalId, Failure, Reply, Report};
+use switchboard_core::{ArrivalId, Failure, Reply};
 use switchboard_rules::wiring::Wiring;
 use tokio::sync::oneshot;
 
@@ -34,16 +34,9 @@ pub(crate) type Answer = Result<Reply, Failure>;
 #[derive(Debug, Clone)]
 pub(crate) struct Attempted {
     pub(crate) effect: i64,
-    pub(crate) result: AttemptResult,
+    pub(crate) result: switchboard_hosts::attempt::Attempted,
     /// One line of JSON for each exchange with the provider.
     pub(crate) exchanges: Vec<String>,
-}
-
-/// How it ended.
-#[derive(Debug, Clone)]
-pub(crate) enum AttemptResult {
-    Acted(Result<Report, Failure>),
-    Looked(Result<Option<Report>, Failure>),
 }
 
 /// What an operator asks for.

@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use switchboard_core::outcome::MAX_ATTEMPT;
 use switchboard_core::{Bridge, Effect, Timestamp};
+use switchboard_hosts::again::DOOR_POLICY;
 use switchboard_rules::wiring::{Delivery as Policy, Wiring};
 use tokio::sync::{broadcast, oneshot};
 use tracing::{error, warn};
@@ -37,12 +37,8 @@ const TURN: Duration = Duration::from_millis(20);
 const SHORT_TURN: Duration = Duration::from_millis(2);
 /// How many waiting requests shorten a turn: what is accepted waits on disk, and a provider waits for an answer.
 const MANY_DOORS: usize = 32;
-/// Longer than an attempt can take: whoever finds a *trying* that is over knows that nobody is at it.
-const TRYING: Duration = MAX_ATTEMPT.saturating_add(Duration::from_secs(5));
 /// How often `decide` is called again at once when somebody else wrote first.
 const MAX_CONFLICTS: usize = 5;
-/// The policy of effects that doors and timers ask for.
-const DOOR_POLICY: Policy = Policy { attempts: 20, max_age_s: 86_400, concurrency: 16 };
 /// Most deliveries read into one listener's window at a time.
 const REFILL: usize = 512;
 /// Most timers fired in a turn, and expired items swept.

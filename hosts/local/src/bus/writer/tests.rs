@@ -13,15 +13,15 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use switchboard_core::event::{Change, Detail, RoomChanged};
 use switchboard_core::{
-    Address, Arrival, ArrivalId, Declaration, Door, DoorAccess, Event, EventId, Expect, Key, Message,
-    MessageId, Outcome, Reply, Report, Revision, Sender, Surface, TimerChange, View, What, Write,
+    Address, Arrival, ArrivalId, Declaration, Door, DoorAccess, Event, EventId, Expect, Failure, Key,
+    Message, MessageId, Outcome, Reply, Report, Revision, Sender, Surface, TimerChange, View, What, Write,
 };
 use tempfile::TempDir;
 
 use super::*;
 use crate::bus::archive::Archive;
 use crate::bus::database;
-use crate::bus::inbox::AttemptResult;
+use switchboard_hosts::attempt::Attempted as AttemptResult;
 
 struct Echo;
 
