@@ -9,21 +9,37 @@ AWS := $(TOOLS)/aws
 SAM := $(TOOLS)/sam
 NODE := $(TOOLS)/node
 
-.PHONY: run build test check setup bench soak clean
+# The pages, which the program embeds.
+PAGES := web/dist/index.html
+WEB := $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print)
+
+.PHONY: run build pages test check setup bench soak clean
 
 ## Builds and starts the hub: no account needed.
 run: build
 	$(TARGET)/release/switchboard run
 
 ## target/release/switchboard
-build:
+build: pages
 	$(CARGO) build --release --locked --package switchboard-local
+
+## web/dist: the pages, as the program embeds them.
+pages: $(PAGES)
+
+$(PAGES): $(WEB) web/node_modules/.done
+	npm run build --prefix web --silent
+
+web/node_modules/.done: web/package.json web/package-lock.json web/.npmrc
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20.19 or later and try again" >&2; exit 1; }
+	npm ci --prefix web --ignore-scripts --silent
+	touch $@
 
 ## Installs what the tests need, then runs every check and test.
 test: setup check
 
 ## Format, lints, documentation and every test.
-check:
+check: pages
+	npm run check --prefix web --silent
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
@@ -65,3 +81,4 @@ soak: setup
 
 clean:
 	$(CARGO) clean
+	rm -rf web/node_modules web/dist/*

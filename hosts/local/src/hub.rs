@@ -204,6 +204,11 @@ fn announce(configuration: &Configuration, base: &str, public: &Url) {
         let channel = room.slack_channel.as_deref().unwrap_or("none");
         println!("room {name}: slack channel {channel}, sms {:?}", room.sms);
     }
+    if web::pages::are_built() {
+        println!("pages: {base}/ is the chat");
+    } else {
+        warn!("this program was built without its pages; to mend it: make build");
+    }
     for name in ["SLACK_APP_TOKEN", "MQTT_URL"] {
         if std::env::var_os(name).is_some() {
             warn!(name, "this name is set, and nothing here uses it yet");
