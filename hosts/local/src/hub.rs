@@ -90,6 +90,7 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
         connection,
         bridges: bridges.clone(),
         wiring: configuration.wiring.clone(),
+        keep: configuration.keep,
         inbox: Arc::clone(&inbox),
         clock: Arc::clone(&clock),
         random: Box::new(rand::random::<f64>),

@@ -125,6 +125,11 @@ fn open(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Writes something that changes nothing, so that a disk that cannot be written to says so.
+pub(crate) fn touch(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "user_version", LAYOUT_VERSION)
+}
+
 /// An id as it is stored: the 16 bytes of one of ours, or the text of another.
 pub(crate) fn id_bytes(id: &str) -> Vec<u8> {
     id.split_once('_')

@@ -13,6 +13,7 @@ use crate::bus::view::lock;
 impl Writer {
     /// After a failed commit: nothing of the turn happened, so what is in memory is read again.
     pub(super) fn give_up_turn(&mut self) {
+        self.parts.metrics.writable.set(0);
         let batch = std::mem::take(&mut self.batch);
         for start in batch.starts {
             // It was never started: its place is free again.
