@@ -5,38 +5,59 @@ TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 # What the tests need beside cargo goes below target/, so that `make clean` takes it away again.
 TOOLS := $(TARGET)/tools
 VENV := $(TOOLS)/venv
+AWS := $(TOOLS)/aws
+SAM := $(TOOLS)/sam
 NODE := $(TOOLS)/node
 
-.PHONY: run build test check setup bench soak clean
+# The pages, which the program embeds.
+PAGES := web/dist/index.html
+WEB := $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print)
+
+.PHONY: run build pages test check setup bench soak clean
 
 ## Builds and starts the hub: no account needed.
 run: build
 	$(TARGET)/release/switchboard run
 
 ## target/release/switchboard
-build:
+build: pages
 	$(CARGO) build --release --locked --package switchboard-local
+
+## web/dist: the pages, as the program embeds them.
+pages: $(PAGES)
+
+$(PAGES): $(WEB) web/node_modules/.done
+	npm run build --prefix web --silent
+
+web/node_modules/.done: web/package.json web/package-lock.json web/.npmrc
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20.19 or later and try again" >&2; exit 1; }
+	npm ci --prefix web --ignore-scripts --silent
+	touch $@
 
 ## Installs what the tests need, then runs every check and test.
 test: setup check
 
 ## Format, lints, documentation and every test.
-check:
+check: pages
+	npm run check --prefix web --silent
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 	$(CARGO) build --workspace --bins --examples --locked
-	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(CARGO) test --workspace --locked --no-fail-fast
+	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_SOAK_S=60 $(CARGO) test --workspace --locked --no-fail-fast
 
-## The official clients (Python, Node) and strace.
-setup: $(VENV)/.done $(NODE)/.done
+## The official clients (Python, Node), the emulator of AWS, what checks the template, and strace.
+setup: $(VENV)/.done $(AWS)/.done $(SAM)/.done $(NODE)/.done
 	@command -v strace >/dev/null || { echo "installing strace"; apt-get install -y strace >/dev/null; } \
 		|| { echo "strace is missing and could not be installed: install it and try again" >&2; exit 1; }
 
 $(VENV)/.done: tests/clients/requirements.txt
+$(AWS)/.done: tests/clients/requirements-aws.txt
+$(SAM)/.done: tests/clients/requirements-sam.txt
+$(VENV)/.done $(AWS)/.done $(SAM)/.done:
 	@command -v python3 >/dev/null || { echo "python3 is missing: install it and try again" >&2; exit 1; }
-	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --requirement tests/clients/requirements.txt
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --requirement $<
 	touch $@
 
 $(NODE)/.done: tests/clients/package.json tests/clients/package-lock.json
@@ -49,12 +70,15 @@ $(NODE)/.done: tests/clients/package.json tests/clients/package-lock.json
 ## Measures; results go into docs/figures.md by hand.
 bench: build
 	$(CARGO) run --release --locked --package switchboard-stories --bin bench
+	$(CARGO) run --release --locked --package switchboard-rules --example bench
 
-## The long tests: 200 kills.
+## The long tests: 200 kills, an hour of random rules and events.
 soak: setup
 	$(CARGO) build --workspace --bins --locked
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_KILLS=200 \
 		$(CARGO) test --locked --package switchboard-stories --test crash -- --nocapture
+	SWITCHBOARD_SOAK_S=3600 $(CARGO) test --release --locked --package switchboard-rules --test agreement -- --nocapture
 
 clean:
 	$(CARGO) clean
+	rm -rf web/node_modules web/dist/*

@@ -1,9 +1,10 @@
-//! The hub's HTTP side: the bridges' doors, the operators' interface, and who may use which.
+//! The hub's HTTP side: the bridges' doors, the operators' interface, the pages, and who may use which.
 
 pub(crate) mod access;
 mod api;
 mod doors;
 mod media;
+pub(crate) mod pages;
 pub(crate) mod server;
 mod tail;
 
@@ -50,6 +51,7 @@ pub(crate) fn router(hub: &Arc<Hub>) -> Router {
         .merge(doors::routes(hub))
         .merge(api::routes(hub))
         .merge(media::routes(hub))
+        .merge(pages::routes())
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, "no such path") })
 }
 
