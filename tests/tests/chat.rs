@@ -134,6 +134,9 @@ async fn an_edit_a_deletion_a_reaction_and_a_thread_travel() {
     assert_eq!(his.change(react).await["kind"], "accepted");
     let reacted = hers.until("the reaction", |frame| frame["change"] == "reacted").await;
     assert_eq!(reacted["message"]["reactions"][0]["people"][0]["name"], "Bob");
+    let name =
+        |messages: &[Value]| messages.iter().map(|it| it["reactions"][0]["name"].clone()).collect::<Vec<_>>();
+    until("it is in Slack", || async { name(&house.channel(CHANNEL).await) == ["thumbsup"] }).await;
     let reply = json!({ "kind": "post", "id": "t", "room": "lobby", "text": "good", "thread_parent": id });
     assert_eq!(his.change(reply).await["kind"], "accepted");
     let answered = hers.until("the answer", |frame| frame["message"]["text"] == "good").await;
@@ -301,7 +304,7 @@ async fn hostile_frames_get_a_code_and_the_socket_lives_unless_it_repeats() {
 
 #[tokio::test]
 async fn whoever_reads_nothing_is_cut_delays_nobody_and_resumes() {
-    let house = House::open(&format!("{LOBBY}\n[chat]\nposts_per_minute = 100000\n")).await;
+    let house = House::open("[rooms.lobby]\nsms = \"open\"\n[chat]\nposts_per_minute = 100000\n").await;
     let base = house.hub.base();
     let (ann, slow) = (Guest::sign_in(&base, "Ann").await, Guest::sign_in(&base, "Slow").await);
     let mut writer = ann.connect(json!({ "lobby": {} })).await;

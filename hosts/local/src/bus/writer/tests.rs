@@ -13,8 +13,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use switchboard_core::event::{Change, Detail, RoomChanged};
 use switchboard_core::{
-    Address, Arrival, ArrivalId, Declaration, Door, DoorAccess, Event, EventId, Expect, Failure, Key, MAX_BODY_BYTES,
-    Message, MessageId, Outcome, Reply, Report, Revision, Sender, Surface, TimerChange, View, What, Write,
+    Address, Arrival, ArrivalId, Declaration, Door, DoorAccess, Event, EventId, Expect, Failure, Key,
+    MAX_BODY_BYTES, Message, MessageId, Outcome, Reply, Report, Revision, Sender, Surface, TimerChange, View,
+    What, Write,
 };
 use tempfile::TempDir;
 
