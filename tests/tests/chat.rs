@@ -158,7 +158,10 @@ async fn an_edit_a_deletion_a_reaction_and_a_thread_travel() {
 
 #[tokio::test]
 async fn whoever_is_cut_off_gets_what_was_missed_once_and_in_order() {
-    let house = House::open(&format!("{LOBBY}\n[chat]\nposts_per_minute = 100000\n")).await;
+    let house = House::open(&format!(
+        "{LOBBY}\n[chat]\nposts_per_minute = 100000\nposts_per_minute_per_address = 100000\n"
+    ))
+    .await;
     let base = house.hub.base();
     let writer = Guest::sign_in(&base, "Writer").await;
     let reader = Guest::sign_in(&base, "Reader").await;
@@ -304,7 +307,7 @@ async fn hostile_frames_get_a_code_and_the_socket_lives_unless_it_repeats() {
 
 #[tokio::test]
 async fn whoever_reads_nothing_is_cut_delays_nobody_and_resumes() {
-    let house = House::open("[rooms.lobby]\nsms = \"open\"\n[chat]\nposts_per_minute = 100000\n").await;
+    let house = House::open("[rooms.lobby]\nsms = \"open\"\n[chat]\nposts_per_minute = 100000\nposts_per_minute_per_address = 100000\n").await;
     let base = house.hub.base();
     let (ann, slow) = (Guest::sign_in(&base, "Ann").await, Guest::sign_in(&base, "Slow").await);
     let mut writer = ann.connect(json!({ "lobby": {} })).await;
