@@ -5,6 +5,8 @@ TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 # What the tests need beside cargo goes below target/, so that `make clean` takes it away again.
 TOOLS := $(TARGET)/tools
 VENV := $(TOOLS)/venv
+AWS := $(TOOLS)/aws
+SAM := $(TOOLS)/sam
 NODE := $(TOOLS)/node
 BROWSER := $(TOOLS)/browser
 LIGHTHOUSE := $(TOOLS)/lighthouse
@@ -44,10 +46,11 @@ check: pages
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 	$(CARGO) build --workspace --bins --examples --locked
-	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(CARGO) test --workspace --locked --no-fail-fast
+	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_SOAK_S=60 $(CARGO) test --workspace --locked --no-fail-fast
 
-## The official clients (Python, Node), what drives a browser, Chromium with a font of emoji, and strace.
-setup: $(VENV)/.done $(NODE)/.done $(BROWSER)/.done
+## The official clients (Python, Node), the emulator of AWS, what checks the template, what drives a browser, Chromium
+## with a font of emoji, and strace.
+setup: $(VENV)/.done $(AWS)/.done $(SAM)/.done $(NODE)/.done $(BROWSER)/.done
 	@command -v strace >/dev/null || { echo "installing strace"; apt-get install -y strace >/dev/null; } \
 		|| { echo "strace is missing and could not be installed: install it and try again" >&2; exit 1; }
 	@command -v chromium >/dev/null || { echo "installing chromium"; \
@@ -55,9 +58,12 @@ setup: $(VENV)/.done $(NODE)/.done $(BROWSER)/.done
 		|| { echo "chromium is missing and could not be installed: install it and try again" >&2; exit 1; }
 
 $(VENV)/.done: tests/clients/requirements.txt
+$(AWS)/.done: tests/clients/requirements-aws.txt
+$(SAM)/.done: tests/clients/requirements-sam.txt
+$(VENV)/.done $(AWS)/.done $(SAM)/.done:
 	@command -v python3 >/dev/null || { echo "python3 is missing: install it and try again" >&2; exit 1; }
-	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --requirement tests/clients/requirements.txt
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --requirement $<
 	touch $@
 
 $(NODE)/.done: tests/clients/package.json tests/clients/package-lock.json
@@ -77,6 +83,7 @@ $(BROWSER)/.done: tests/browser/package.json tests/browser/package-lock.json
 ## Measures; results go into docs/figures.md by hand.
 bench: build lighthouse
 	$(CARGO) run --release --locked --package switchboard-stories --bin bench
+	$(CARGO) run --release --locked --package switchboard-rules --example bench
 
 ## Lighthouse's marks for each page of the release build; fails below 95 (performance: 90).
 lighthouse: build $(LIGHTHOUSE)/.done
@@ -88,11 +95,12 @@ $(LIGHTHOUSE)/.done: tests/browser/lighthouse/package.json tests/browser/lightho
 	npm ci --prefix $(LIGHTHOUSE) --ignore-scripts --silent
 	touch $@
 
-## The long tests: 200 kills.
+## The long tests: 200 kills, an hour of random rules and events.
 soak: setup
 	$(CARGO) build --workspace --bins --locked
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_KILLS=200 \
 		$(CARGO) test --locked --package switchboard-stories --test crash -- --nocapture
+	SWITCHBOARD_SOAK_S=3600 $(CARGO) test --release --locked --package switchboard-rules --test agreement -- --nocapture
 
 clean:
 	$(CARGO) clean

@@ -17,15 +17,30 @@ pub mod slack;
 pub mod sms;
 pub mod web_chat;
 
+/// Makes a bridge from its part of the configuration.
+type Make = fn(&Settings) -> Result<Arc<dyn Bridge>, ConfigError>;
+
+/// The list: each folder's name, and how its bridge is made.
+const BRIDGES: &[(&str, Make)] = &[
+    ("moderation", |settings| Ok(Arc::new(moderation::Moderation::new(settings)?))),
+    ("slack", |settings| Ok(Arc::new(slack::Slack::new(settings)?))),
+    ("sms", |settings| Ok(Arc::new(sms::Sms::new(settings)?))),
+    ("web_chat", |settings| Ok(Arc::new(web_chat::WebChat::new(settings)?))),
+];
+
 /// All bridges, configured.
 ///
 /// # Errors
 /// When a bridge's part of the configuration is wrong.
 pub fn all(settings: &Settings) -> Result<Vec<Arc<dyn Bridge>>, ConfigError> {
-    Ok(vec![
-        Arc::new(moderation::Moderation::new(settings)?),
-        Arc::new(slack::Slack::new(settings)?),
-        Arc::new(sms::Sms::new(settings)?),
-        Arc::new(web_chat::WebChat::new(settings)?),
-    ])
+    BRIDGES.iter().map(|(_, make)| make(settings)).collect()
+}
+
+/// One bridge: where each function holds only its own secrets, the others cannot be made. `None`: there is no
+/// such bridge.
+///
+/// # Errors
+/// When its part of the configuration is wrong.
+pub fn one(name: &str, settings: &Settings) -> Option<Result<Arc<dyn Bridge>, ConfigError>> {
+    BRIDGES.iter().find(|(known, _)| *known == name).map(|(_, make)| make(settings))
 }

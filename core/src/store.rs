@@ -17,15 +17,17 @@ use crate::time::Timestamp;
 pub const MAX_TRANSACTION_ITEMS: usize = 90;
 /// Most bytes in one transaction.
 pub const MAX_TRANSACTION_BYTES: usize = 4 * 1024 * 1024;
-/// Most bytes of one item, key included.
-pub const MAX_ITEM_BYTES: usize = 400 * 1024;
+/// Most bytes of one item, key included: DynamoDB's 400 KB, less what a host keeps beside the body.
+pub const MAX_ITEM_BYTES: usize = 399 * 1024;
+/// Most bytes of a partition: DynamoDB's 2048, less the mark by which a host tells items from its own records.
+pub const MAX_PARTITION_BYTES: usize = 2000;
 /// Most items of one page of a query.
 pub const MAX_PAGE_ITEMS: usize = 1000;
 
 /// Where an item is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Key {
-    /// Which group of items; at most 2048 bytes, not empty.
+    /// Which group of items; at most [`MAX_PARTITION_BYTES`], not empty.
     pub partition: String,
     /// Which item of the group; at most 1024 bytes, not empty.
     pub sort: String,
@@ -194,11 +196,13 @@ pub fn check_limits(writes: &[Write]) -> Result<(), Failure> {
     for (index, write) in writes.iter().enumerate() {
         let key = write.key();
         if key.partition.is_empty()
-            || key.partition.len() > 2048
+            || key.partition.len() > MAX_PARTITION_BYTES
             || key.sort.is_empty()
             || key.sort.len() > 1024
         {
-            return Err(Failure::bug("a key's partition has 1 to 2048 bytes and its sort 1 to 1024"));
+            return Err(Failure::bug(format!(
+                "a key's partition has 1 to {MAX_PARTITION_BYTES} bytes and its sort 1 to 1024"
+            )));
         }
         let body = if let Write::Put { body, .. } = write { body.len() } else { 0 };
         let size = key.partition.len() + key.sort.len() + body;

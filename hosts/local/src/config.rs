@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use switchboard_bridges::settings::Document;
 use switchboard_bridges::{ConfigError, Settings};
-use switchboard_core::{Links, Rooms, Secret, SmsAccess};
+use switchboard_core::{Links, Rooms, Secret};
 use switchboard_rules::wiring::Wiring;
+use toml::Spanned;
 use url::Url;
 
 /// Names that the environment and the file know; what each means is in README.md.
@@ -28,7 +30,7 @@ const NAMES: [&str; 12] = [
     "SWITCHBOARD_LISTEN",
 ];
 /// Tables of the file: the rooms, and the bridges' own.
-const SECTIONS: [&str; 5] = ["rooms", "sms", "slack", "moderation", "chat"];
+const SECTIONS: [&str; 6] = ["rooms", "sms", "slack", "moderation", "archive", "chat"];
 /// The file that is read when it is there.
 const DEFAULT_FILE: &str = "switchboard.toml";
 /// What a hub with no file has: one room that phones may join, and a channel of the pretend Slack.
@@ -52,6 +54,10 @@ pub(crate) struct Configuration {
     pub(crate) token: Option<Secret>,
     pub(crate) public_base_url: Option<Url>,
     pub(crate) wiring: Wiring,
+    /// Where it was read, when not from this binary.
+    pub(crate) wiring_directory: Option<PathBuf>,
+    /// How long what is settled is kept; `None`: for ever.
+    pub(crate) keep: Option<Duration>,
     pub(crate) rooms: Arc<Rooms>,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) document: Document,
@@ -101,12 +107,15 @@ impl Configuration {
                 Document::parse("the default rooms", DEFAULT_ROOMS)?.section("rooms")?.unwrap_or_default()
             }
         };
-        check_rooms(&rooms)?;
+        switchboard_hosts::rooms::check(&rooms)?;
         let wiring = match &flags.wiring {
             Some(directory) => Wiring::load(directory),
             None => Wiring::embedded(),
         }
         .map_err(|error| ConfigError::new(error.to_string()))?;
+
+        let kept: Kept = document.section("archive")?.unwrap_or_default();
+        let keep = kept.time(&document)?;
 
         if !twilio_is_pretend && public_base_url.is_none() {
             return Err(ConfigError::new("TWILIO_AUTH_TOKEN is set and PUBLIC_BASE_URL is not")
@@ -119,6 +128,8 @@ impl Configuration {
             token,
             public_base_url,
             wiring,
+            wiring_directory: flags.wiring.clone(),
+            keep,
             rooms: Arc::new(rooms),
             environment: values,
             document,
@@ -136,6 +147,33 @@ impl Configuration {
             listens_on: Some(self.listen.ip()),
             issuer: None,
             document: self.document.clone(),
+        }
+    }
+}
+
+/// `[archive]`: how long what is settled is kept.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    keep_days: Spanned<u64>,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { keep_days: Spanned::new(0..0, 90) }
+    }
+}
+
+impl Kept {
+    fn time(&self, document: &Document) -> Result<Option<Duration>, ConfigError> {
+        match *self.keep_days.get_ref() {
+            0 => Ok(None),
+            days @ 3..=3650 => Ok(Some(Duration::from_secs(days * 86_400))),
+            days => Err(document
+                .fault(format!("[archive]: keep_days is {days}"), Some(self.keep_days.span()))
+                .mend(
+                    "keep at least 3 days, longer than a delivery may be tried, at most 3650, or 0 for ever",
+                )),
         }
     }
 }
@@ -159,26 +197,6 @@ fn check_keys(document: &Document) -> Result<(), ConfigError> {
             return Err(document
                 .fault(format!("unknown key {key}"), Some(span))
                 .mend(format!("known are: {known}")));
-        }
-    }
-    Ok(())
-}
-
-fn check_rooms(rooms: &Rooms) -> Result<(), ConfigError> {
-    for (name, room) in rooms.iter() {
-        if room.slack_channel.is_none() && room.sms == SmsAccess::Off {
-            return Err(ConfigError::new(format!("[rooms.{name}] is wired to nothing"))
-                .mend("give it a slack_channel, or sms = \"open\" or \"listed\""));
-        }
-        if room.sms == SmsAccess::Listed && room.phones.is_empty() {
-            return Err(ConfigError::new(format!("[rooms.{name}] has sms = \"listed\" and no phones"))
-                .mend("list them: phones = [\"+14155550100\"]"));
-        }
-        if room.sms != SmsAccess::Listed && !room.phones.is_empty() {
-            return Err(ConfigError::new(format!(
-                "[rooms.{name}] lists phones, but its sms is not \"listed\""
-            ))
-            .mend("write sms = \"listed\", or take the phones out"));
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use switchboard_bridges::web_chat::Chat;
 use switchboard_core::{Secret, Timestamp};
+use switchboard_hosts::http::Client;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, watch};
@@ -22,12 +23,12 @@ use crate::bus::readers::Readers;
 use crate::bus::{Parts, Start, Writer, database};
 use crate::config::Configuration;
 use crate::metrics::Metrics;
-use crate::outside::{Client, FileBlobs, Ground, carry_out};
+use crate::outside::{FileBlobs, Ground, carry_out};
 use crate::search::SearchIndex;
 use crate::sockets::{self, Exchange};
 use crate::trace::TraceIndex;
 use crate::web::access::{Access, PageHosts};
-use crate::{sandbox, web};
+use crate::{sandbox, web, wiring};
 
 /// Events that `tail` may be behind before it reads the archive instead.
 const SHOWN: usize = 1024;
@@ -114,6 +115,7 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
         connection,
         bridges: bridges.clone(),
         wiring: configuration.wiring.clone(),
+        keep: configuration.keep,
         inbox: Arc::clone(&inbox),
         clock: Arc::clone(&clock),
         random: Box::new(rand::random::<f64>),
@@ -144,7 +146,10 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
     let router = web::router(&hub).merge(sandbox.router(&hub));
     announce(&configuration, &base, &public);
     let writer = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run())?;
-    let server = tokio::spawn(web::server::serve(listener, router, stopping));
+    let server = tokio::spawn(web::server::serve(listener, router, stopping.clone()));
+    if let Some(directory) = configuration.wiring_directory.clone() {
+        tokio::spawn(wiring::watch(directory, Arc::clone(&inbox), stopping.clone()));
+    }
     println!("ready");
 
     wait_for_signal().await?;

@@ -11,6 +11,7 @@ mod outside;
 mod sandbox;
 mod sockets;
 mod web;
+mod wiring;
 
 mod metrics;
 mod search;

@@ -8,7 +8,8 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use switchboard_core::{ArrivalId, Failure, Frame, Reply, Report};
+use switchboard_core::{ArrivalId, Failure, Frame, Reply};
+use switchboard_rules::wiring::Wiring;
 use tokio::sync::oneshot;
 
 /// Most requests that wait at once. At some thousands a second each waits well under a second.
@@ -90,16 +91,9 @@ pub(crate) type Answer = Result<Reply, Failure>;
 #[derive(Debug, Clone)]
 pub(crate) struct Attempted {
     pub(crate) effect: i64,
-    pub(crate) result: AttemptResult,
+    pub(crate) result: switchboard_hosts::attempt::Attempted,
     /// One line of JSON for each exchange with the provider.
     pub(crate) exchanges: Vec<String>,
-}
-
-/// How it ended.
-#[derive(Debug, Clone)]
-pub(crate) enum AttemptResult {
-    Acted(Result<Report, Failure>),
-    Looked(Result<Option<Report>, Failure>),
 }
 
 /// What an operator asks for.
@@ -110,12 +104,16 @@ pub(crate) enum Order {
     Discard(i64, oneshot::Sender<bool>),
 }
 
+/// Another wiring, and where to say whether it was taken.
+pub(crate) type Rewiring = (Box<Wiring>, oneshot::Sender<Result<(), String>>);
+
 /// All that waits.
 #[derive(Default)]
 pub(crate) struct Jobs {
     pub(crate) attempted: Vec<Attempted>,
     pub(crate) doors: Vec<DoorJob>,
     pub(crate) orders: Vec<Order>,
+    pub(crate) wirings: Vec<Rewiring>,
     pub(crate) stop: bool,
 }
 
@@ -125,6 +123,7 @@ struct Waiting {
     doors: VecDeque<DoorJob>,
     door_bytes: usize,
     orders: Vec<Order>,
+    wirings: Vec<Rewiring>,
     stop: bool,
 }
 
@@ -176,6 +175,12 @@ impl Inbox {
         self.something.notify_one();
     }
 
+    /// Asks for another wiring.
+    pub(crate) fn rewire(&self, rewiring: Rewiring) {
+        self.lock().wirings.push(rewiring);
+        self.something.notify_one();
+    }
+
     /// No more requests; the writer ends when what is under way has ended.
     pub(crate) fn stop(&self) {
         self.lock().stop = true;
@@ -186,7 +191,8 @@ impl Inbox {
     pub(crate) fn take(&self, at_most: Duration, stopping: bool) -> Jobs {
         let mut waiting = self.lock();
         let idle = |w: &mut Waiting| {
-            w.attempted.is_empty() && w.doors.is_empty() && w.orders.is_empty() && (stopping || !w.stop)
+            let nothing = w.attempted.is_empty() && w.doors.is_empty() && w.orders.is_empty();
+            nothing && w.wirings.is_empty() && (stopping || !w.stop)
         };
         if !at_most.is_zero() {
             let (woken, _) = self
@@ -202,6 +208,7 @@ impl Inbox {
             attempted: std::mem::take(&mut waiting.attempted),
             doors,
             orders: std::mem::take(&mut waiting.orders),
+            wirings: std::mem::take(&mut waiting.wirings),
             stop: waiting.stop,
         }
     }

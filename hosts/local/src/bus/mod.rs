@@ -12,7 +12,6 @@
 //! Absent here: HTTP, providers, configuration. Reading beside the writer is in `archive`.
 
 pub(crate) mod archive;
-mod backoff;
 pub(crate) mod database;
 pub(crate) mod inbox;
 mod queue;

@@ -3,8 +3,6 @@
 
 mod blobs;
 mod carry_out;
-mod http;
 
 pub(crate) use blobs::FileBlobs;
 pub(crate) use carry_out::{Ground, carry_out};
-pub(crate) use http::Client;

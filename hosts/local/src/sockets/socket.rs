@@ -229,11 +229,6 @@ impl Socket {
         self.lock().rooms.retain(|listening| listening.room != *room);
     }
 
-    /// The rooms that it listens to.
-    pub(crate) fn rooms(&self) -> Vec<RoomName> {
-        self.lock().rooms.iter().map(|listening| listening.room.clone()).collect()
-    }
-
     /// All up to this number has been sent: says `last`, then what was held and is newer, and from now on what
     /// comes.
     pub(crate) fn caught_up(&self, room: &RoomName, seq: u64, last: Bytes) {

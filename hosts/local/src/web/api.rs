@@ -67,6 +67,9 @@ async fn ready(State(hub): State<Arc<Hub>>) -> Response {
     if *hub.stopping.borrow() {
         return refusal(StatusCode::SERVICE_UNAVAILABLE, "stopping");
     }
+    if hub.metrics.writable.get() == 0 {
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, "the database cannot be written to; see the log");
+    }
     let archive = hub.archive.clone();
     match blocking(move || archive.last_position()).await {
         Ok(_) => "ready\n".into_response(),

@@ -2,14 +2,13 @@
 
 use std::cmp::Reverse;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use switchboard_core::{ArrivalId, Event, Failure, Timestamp, What};
-use switchboard_rules::wiring::Delivery as Policy;
+use switchboard_hosts::again::try_again;
 use tracing::warn;
 
-use super::{Fatal, For, TURN, Writer};
-use crate::bus::backoff;
+use super::{Fatal, For, MANY_DOORS, SHORT_TURN, TURN, Writer};
 use crate::bus::queue::{Delivery, DeliveryState};
 use crate::bus::rows::{self, DeadLetter};
 use crate::bus::view::lock;
@@ -31,9 +30,11 @@ impl Writer {
         }
     }
 
-    /// Hands out what is ready, listener by listener in turns, until nothing is or the turn has lasted enough.
-    pub(super) fn pump(&mut self, began: Instant) -> Fatal<()> {
+    /// Hands out what is ready, listener by listener in turns, until nothing is or the turn has lasted enough:
+    /// less when many wait at the doors.
+    pub(super) fn pump(&mut self) -> Fatal<()> {
         const A_GO: usize = 32;
+        let began = Instant::now();
         loop {
             let mut moved = false;
             for index in 0..self.listeners.len() {
@@ -51,7 +52,8 @@ impl Writer {
                     }
                     moved = true;
                 }
-                if began.elapsed() > TURN {
+                let pressed = self.parts.inbox.waiting() >= MANY_DOORS;
+                if began.elapsed() > if pressed { SHORT_TURN } else { TURN } {
                     return Ok(());
                 }
             }
@@ -149,30 +151,4 @@ impl Writer {
             state: DeliveryState::Open,
         }
     }
-}
-
-/// When to try again, or `None` when it is time to give up. Counts the attempt, unless the failure says when.
-pub(super) fn try_again(
-    failure: &Failure,
-    attempts: &mut u32,
-    first: Timestamp,
-    policy: &Policy,
-    now: Timestamp,
-    random: f64,
-) -> Option<Timestamp> {
-    let wait = match failure {
-        Failure::Refuse { .. } | Failure::Bug { .. } => {
-            *attempts += 1;
-            return None;
-        }
-        Failure::Retry { after: Some(after), .. } => *after,
-        Failure::Retry { after: None, .. } | Failure::Unsure { .. } => {
-            *attempts += 1;
-            if *attempts >= policy.attempts {
-                return None;
-            }
-            backoff::wait(*attempts, random)
-        }
-    };
-    (now.since(first) < Duration::from_secs(policy.max_age_s)).then(|| now.plus(wait))
 }

@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use switchboard_core::{Failure, Permit, Settlement, Timestamp};
+use switchboard_hosts::again::try_again;
+use switchboard_hosts::attempt::{Attempted as Ended, TRYING};
+use switchboard_hosts::limits::guarded;
 use tracing::{error, warn};
 
-use super::deliveries::try_again;
-use super::outcomes::guarded;
-use super::{Fatal, For, MAX_CONFLICTS, Start, TRYING, Writer};
-use crate::bus::inbox::{AttemptResult, Attempted};
+use super::{Fatal, For, MAX_CONFLICTS, Start, Writer};
+use crate::bus::inbox::Attempted;
 use crate::bus::rows::{self, DeadLetter, EffectState};
 use crate::bus::view::{SqlView, lock};
 
@@ -73,11 +74,11 @@ impl Writer {
         row.exchanges.extend(exchanges);
         self.batch.effects.insert(id);
         match result {
-            AttemptResult::Acted(Ok(report)) | AttemptResult::Looked(Ok(Some(report))) => {
+            Ended::Acted(Ok(report)) | Ended::Looked(Ok(Some(report))) => {
                 self.settle(id, Settlement::Done(report))
             }
-            AttemptResult::Acted(Err(failure)) => self.effect_failed(id, failure),
-            AttemptResult::Looked(Ok(None)) => {
+            Ended::Acted(Err(failure)) => self.effect_failed(id, failure),
+            Ended::Looked(Ok(None)) => {
                 // The provider knows nothing of it: do it (again). This is the window that its API leaves open.
                 row.unsure = false;
                 row.state = EffectState::Waiting;
@@ -91,7 +92,7 @@ impl Writer {
                 self.listeners[listener].startable.push_front(id);
                 Ok(())
             }
-            AttemptResult::Looked(Err(failure)) => {
+            Ended::Looked(Err(failure)) => {
                 // Whatever became of the asking, what became of the effect is as unknown as before.
                 let failure = match failure {
                     Failure::Unsure { reason } => Failure::retry(reason),

@@ -1,13 +1,11 @@
 //! Calling into the bridges, and writing what they decide into the batch.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures::FutureExt;
-use switchboard_core::store::{self, MAX_TRANSACTION_ITEMS};
 use switchboard_core::{Arrival, ArrivalId, Effect, Event, Failure, Outcome, Permit, TimerChange, What};
+use switchboard_hosts::limits::{guarded, prepare};
 use tracing::error;
 
 use super::{Fatal, For, MAX_CONFLICTS, Writer};
@@ -75,19 +73,7 @@ impl Writer {
         if !outcome.writes.is_empty() {
             let db = lock(&self.db);
             let sql = &self.bridges[bridge].1;
-            // Only a later write of several can leave earlier ones to be undone.
-            let several = outcome.writes.len() > 1;
-            if several {
-                db.prepare_cached("SAVEPOINT outcome")?.execute([])?;
-            }
-            let held = view::write(&db, sql, &outcome.writes, now)?;
-            if several {
-                if !held {
-                    db.prepare_cached("ROLLBACK TO outcome")?.execute([])?;
-                }
-                db.prepare_cached("RELEASE outcome")?.execute([])?;
-            }
-            if !held {
+            if !view::write(&db, sql, &outcome.writes, now)? {
                 self.parts.metrics.conflicts.inc();
                 return Ok(Err(Failure::retry("somebody else wrote first")));
             }
@@ -154,7 +140,7 @@ impl Writer {
         }
         self.next_position += 1;
         self.parts.metrics.events.with_label_values(&[event.detail.kind()]).inc();
-        let matching = match self.rules.matching(&bytes) {
+        let matching = match self.hearing.rules.matching(&bytes) {
             Ok(matching) => matching,
             Err(failed) => {
                 error!(event = %event.id, error = %failed, "an event of ours could not be matched");
@@ -163,7 +149,7 @@ impl Writer {
         };
         let (event, size) = (Arc::new(event), bytes.len());
         for rule in matching {
-            let index = self.rule_listener[rule];
+            let index = self.hearing.listener[rule];
             let queue = &self.listeners[index].queue;
             if queue.behind || !queue.has_room() {
                 rows::insert_bare_delivery(&lock(&self.db), self.listeners[index].id, position, now)?;
@@ -179,35 +165,4 @@ impl Writer {
         }
         Ok(())
     }
-}
-
-/// Calls into a bridge: a panic, or a future that is not ready at once, is the bridge's bug and nobody else's.
-pub(super) fn guarded<T>(call: impl FnOnce() -> Option<Result<T, Failure>>) -> Result<T, Failure> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(Some(result)) => result,
-        Ok(None) => Err(Failure::bug("a decision waits for something other than its store")),
-        Err(panic) => {
-            let said = panic
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_default();
-            Err(Failure::bug(format!("a decision panicked: {said}")))
-        }
-    }
-}
-
-/// Checks an outcome's limits and encodes its events, before anything of it is written.
-fn prepare(outcome: &Outcome) -> Result<Vec<Vec<u8>>, Failure> {
-    store::check_limits(&outcome.writes)?;
-    let all = outcome.writes.len() + outcome.events.len() + outcome.effects.len() + outcome.timers.len();
-    if all > MAX_TRANSACTION_ITEMS {
-        return Err(Failure::bug(format!("an outcome of {all} parts, more than {MAX_TRANSACTION_ITEMS}")));
-    }
-    let destinations: BTreeSet<&str> =
-        outcome.effects.iter().map(|effect| effect.destination.as_str()).collect();
-    if destinations.len() < outcome.effects.len() {
-        return Err(Failure::bug("two effects with one destination"));
-    }
-    outcome.events.iter().map(Event::encode).collect()
 }

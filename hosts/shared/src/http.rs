@@ -14,14 +14,14 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 /// Requests to the providers.
 #[derive(Debug, Clone)]
-pub(crate) struct Client(reqwest::Client);
+pub struct Client(reqwest::Client);
 
 impl Client {
     /// A client that follows no redirect and keeps its connections.
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub(crate) fn new() -> anyhow::Result<Self> {
+    pub fn new() -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_WITHIN)

@@ -1,0 +1,124 @@
+//! Batches of a queue, and the answer that gives back only what failed.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
+//!
+//! Messages of one lane are handled one after the other, in their order; lanes are handled side by side.
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use switchboard_core::{ArrivalId, Failure};
+use tracing::{error, warn};
+
+use crate::queue::{Ours, Reminder};
+use crate::settle::{Came, Origin, Settler};
+
+/// Most lanes of a batch that are handled at once.
+const MAX_AT_ONCE: usize = 10;
+
+/// What SQS gives a function.
+#[derive(Deserialize)]
+pub(crate) struct Batch {
+    #[serde(rename = "Records")]
+    records: Vec<Message>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Message {
+    message_id: String,
+    body: String,
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
+}
+
+impl Message {
+    /// Whether the queue has given it out before.
+    fn is_repeated(&self) -> bool {
+        let received = self.attributes.get("ApproximateReceiveCount");
+        received.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count > 1)
+    }
+
+    /// The lane and the place in it; messages of no lane go each by themselves.
+    fn order(&self) -> (String, u64) {
+        let lane = switchboard_core::Event::decode(self.body.as_bytes()).ok().and_then(|event| event.lane());
+        lane.map_or_else(|| (format!("message {}", self.message_id), 0), |lane| (lane.name, lane.seq))
+    }
+}
+
+/// Handles each message; gives back those that are to come again.
+pub(crate) async fn handle(settler: &Settler, function: &str, batch: Batch) -> Value {
+    let mut lanes: BTreeMap<String, Vec<(u64, Message)>> = BTreeMap::new();
+    for message in batch.records {
+        let (lane, seq) = message.order();
+        lanes.entry(lane).or_default().push((seq, message));
+    }
+    let handled = lanes.into_values().map(|mut lane| async move {
+        lane.sort_by_key(|(seq, _)| *seq);
+        let mut failed = Vec::new();
+        for (_, message) in lane {
+            if let Err(failure) = one(settler, function, &message).await {
+                match failure {
+                    Failure::Bug { reason } => error!(function, reason, "a message goes back to its queue"),
+                    other => warn!(function, reason = %other, "a message goes back to its queue"),
+                }
+                failed.push(message.message_id);
+            }
+        }
+        failed
+    });
+    let failed: Vec<Vec<String>> =
+        futures::stream::iter(handled).buffer_unordered(MAX_AT_ONCE).collect().await;
+    let items: Vec<Value> = failed.concat().into_iter().map(|id| json!({ "itemIdentifier": id })).collect();
+    json!({ "batchItemFailures": items })
+}
+
+/// Handles each message by itself.
+pub(crate) async fn each<F: Future<Output = Result<(), Failure>>>(
+    batch: Batch,
+    handle: impl Fn(String) -> F,
+) -> Value {
+    let handled = batch.records.into_iter().map(|message| {
+        let handling = handle(message.body);
+        async move { handling.await.err().map(|failure| (message.message_id, failure)) }
+    });
+    let failed: Vec<_> = futures::stream::iter(handled).buffer_unordered(MAX_AT_ONCE).collect().await;
+    let mut items = Vec::new();
+    for (id, failure) in failed.into_iter().flatten() {
+        warn!(reason = %failure, "a message goes back to its queue");
+        items.push(json!({ "itemIdentifier": id }));
+    }
+    json!({ "batchItemFailures": items })
+}
+
+async fn one(settler: &Settler, function: &str, message: &Message) -> Result<(), Failure> {
+    let repeated = message.is_repeated();
+    let Ok(ours) = serde_json::from_str::<Ours>(&message.body) else {
+        let came = if repeated { Came::Repeated } else { Came::First };
+        return settler.deliver(function, &message.body, came).await;
+    };
+    match ours.switchboard {
+        Reminder::Again { event } => {
+            let came = if repeated { Came::Repeated } else { Came::Reminded };
+            settler.deliver(function, event.get(), came).await
+        }
+        Reminder::Gap { event } => settler.deliver(function, event.get(), Came::ForGap).await,
+        Reminder::Effects { listener, arrival } => {
+            let origin = Origin { listener, arrival: ArrivalId::from_text(arrival) };
+            settler.errand(&origin, repeated).await
+        }
+        Reminder::Timer { key, due } => settler.timer(&key, due, repeated).await,
+        Reminder::DeadLetter(letter) => match (letter.event, letter.arrival, letter.message) {
+            (Some(event), _, _) => settler.deliver(function, event.get(), Came::Redriven).await,
+            (None, Some(arrival), _) => {
+                let origin = Origin { listener: letter.listener, arrival: ArrivalId::from_text(arrival) };
+                settler.redrive(&origin).await
+            }
+            (None, None, message) => {
+                let reason = format!("put back, and still {}", letter.reason);
+                settler.bury_message(function, &message.unwrap_or_default(), reason).await
+            }
+        },
+    }
+}

@@ -1,0 +1,36 @@
+//! The AWS host: the same bridges, over EventBridge, SQS, DynamoDB and S3.
+//!
+//! One program, many functions: the handler's name says which door, listener or errand a function is
+//! (`functions`). Reading order: `functions`, `configuration`, `serve` (what this one is), `doors` and `batch` (how
+//! things arrive), `settle` (what every arrival goes through), `store`, `bus`, `queue`, `blobs` (where it goes).
+//!
+//! Absent here: SQL, sockets, any broker. AWS runs those.
+
+pub mod configuration;
+pub mod functions;
+
+pub mod serve;
+
+mod batch;
+mod doors;
+mod journal;
+mod media;
+
+mod settle;
+
+pub mod blobs;
+mod bus;
+mod clients;
+mod queue;
+mod signed;
+pub mod store;
+
+pub use clients::Clients;
+
+use switchboard_core::Timestamp;
+
+/// The time now.
+pub fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

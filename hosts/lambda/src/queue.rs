@@ -1,0 +1,92 @@
+//! Messages that a function sends itself: try this again at that time; and the queue of what is given up.
+//!
+//! SQS delays a message by a quarter of an hour at most, so one that is due later is delayed again when it comes.
+//! What a message says is only a reminder: what is to be done stands in the table.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::DisplayErrorContext;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use switchboard_core::{Failure, Timestamp};
+
+/// SQS's longest delay. <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
+const MAX_DELAY_S: u64 = 900;
+
+/// One queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Queue {
+    client: Client,
+    url: String,
+}
+
+/// A message of our own. Events of the bus come in EventBridge's envelope, which has no such field.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Ours {
+    pub(crate) switchboard: Reminder,
+}
+
+/// What a function reminds itself of.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Reminder {
+    /// Go on with this delivery.
+    Again { event: Box<RawValue> },
+    /// This event came before its turn: is its turn still not there?
+    Gap { event: Box<RawValue> },
+    /// Go on with the effects that a door or a timer asked for.
+    Effects { listener: String, arrival: String },
+    /// A timer.
+    Timer { key: String, due: Timestamp },
+    /// A dead letter that somebody put back.
+    DeadLetter(Box<Letter>),
+}
+
+/// What could not be done, and why.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Letter {
+    pub(crate) listener: String,
+    pub(crate) at: Timestamp,
+    pub(crate) first_tried: Timestamp,
+    pub(crate) attempts: u32,
+    /// What its receiver could do: `retry` (attempts ran out), `refuse`, `bug`, `unsure`.
+    pub(crate) kind: String,
+    pub(crate) reason: String,
+    /// Where the effect was to go, where it was an effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) destination: Option<String>,
+    /// What arrived, where it was no event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) arrival: Option<String>,
+    /// The event, whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) event: Option<Box<RawValue>>,
+    /// A message that is no event, as it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) message: Option<String>,
+}
+
+impl Queue {
+    pub(crate) fn new(client: Client, url: &str) -> Self {
+        Self { client, url: url.to_owned() }
+    }
+
+    /// Sends a reminder that comes when `due` is there, or a quarter of an hour from now.
+    pub(crate) async fn remind(
+        &self,
+        reminder: Reminder,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let body = serde_json::to_string(&Ours { switchboard: reminder })
+            .map_err(|error| Failure::bug(format!("a reminder cannot be written: {error}")))?;
+        let wait = due.since(now) + Duration::from_millis(999);
+        let delay = i32::try_from(wait.as_secs().min(MAX_DELAY_S)).unwrap_or_default();
+        let asked = self.client.send_message().queue_url(&self.url).message_body(body).delay_seconds(delay);
+        asked.send().await.map_err(|error| {
+            Failure::retry(format!("a queue does not answer: {}", DisplayErrorContext(&error)))
+        })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,446 @@
+//! The life of an effect: permitted, recorded as *trying*, attempted, settled; the same as on one machine, but each
+//! step is a conditional write, since another invocation may be at the same effect.
+
+use futures::StreamExt;
+use switchboard_core::{Failure, Outcome, Permit, Settlement, Timestamp};
+use switchboard_hosts::again::try_again;
+use switchboard_hosts::attempt::{self, Attempted, Ground, TRYING};
+use switchboard_hosts::limits::{guarded_later, prepare};
+use tracing::{error, info};
+
+use super::deciding::{Beside, texts, timer_steps};
+use super::record::{EffectRow, Letterhead, Origin, Record, State};
+use super::{MAX_CONFLICTS, Settler, Went};
+use crate::queue::Letter;
+use crate::store::{NotCommitted, Step};
+
+/// Most attempts of one delivery that are under way at once.
+const MAX_AT_ONCE: usize = 8;
+
+/// What an effect belongs to.
+pub(super) struct Of<'a> {
+    pub(super) origin: &'a Origin,
+    /// The event, for the dead letter.
+    pub(super) event: Option<&'a str>,
+    /// Moves the lane on, where this effect is all that is left.
+    pub(super) finish: Option<Beside>,
+}
+
+/// What changing an effect's row came to.
+enum Moved {
+    Written,
+    /// Somebody else was faster: read it again.
+    Overtaken,
+    /// The bridge's own items have changed: ask it again.
+    Conflict,
+    /// The lane has been moved on already.
+    Late,
+}
+
+impl Settler {
+    /// Carries out what is open of a record, effects that follow from effects included.
+    pub(super) async fn carry_out(
+        &self,
+        origin: &Origin,
+        event: Option<&str>,
+        record: &mut Record,
+        finish: impl Fn() -> Option<Beside> + Sync,
+    ) -> Result<Went, Failure> {
+        let mut went = Went::Ended;
+        let mut open: Vec<EffectRow> = record.effects.extract_if(.., |row| row.is_open()).collect();
+        let alone = open.len() == 1 && record.next_part().is_none();
+        while !open.is_empty() {
+            let attempts = open.drain(..).map(|mut row| {
+                let of = Of { origin, event, finish: if alone { finish() } else { None } };
+                async move {
+                    let ended = Box::pin(self.effect(&of, &mut row)).await;
+                    (row, ended)
+                }
+            });
+            let mut ended = futures::stream::iter(attempts).buffer_unordered(MAX_AT_ONCE);
+            let mut failed = None;
+            let mut followed = Vec::new();
+            while let Some((row, result)) = ended.next().await {
+                record.effects.push(row);
+                match result {
+                    Ok((this, follow)) => {
+                        went = went.and(this);
+                        followed.extend(follow);
+                    }
+                    Err(failure) => failed = Some(failure),
+                }
+            }
+            drop(ended);
+            if let Some(failure) = failed {
+                return Err(failure);
+            }
+            open.extend(followed);
+        }
+        Ok(went)
+    }
+
+    /// One effect, as far as it goes now. Gives the effects that follow from its end.
+    async fn effect(&self, of: &Of<'_>, row: &mut EffectRow) -> Result<(Went, Vec<EffectRow>), Failure> {
+        loop {
+            let now = crate::now();
+            let report = match row.state {
+                State::Done | State::Dead => {
+                    self.tell_the_dead(of, row).await?;
+                    return Ok((Went::Ended, Vec::new()));
+                }
+                _ if row.due > now => {
+                    if row.state != State::Trying && self.wait_until(row.due, now).await {
+                        continue;
+                    }
+                    return Ok((Went::Later(row.due), Vec::new()));
+                }
+                State::Trying => {
+                    // Its time is over: whoever was at it is gone, and what became of it is unknown.
+                    row.unsure = true;
+                    row.state = State::Waiting;
+                    None
+                }
+                State::Waiting => None,
+                State::Answered => row.report.clone(),
+            };
+            let end = match report {
+                Some(report) => Settlement::Done(report),
+                None => match self.attempt(of, row).await? {
+                    Some(end) => end,
+                    None => continue,
+                },
+            };
+            if let Some(followed) = self.settle(of, row, end).await? {
+                self.tell_the_dead(of, row).await?;
+                return Ok((Went::Ended, followed));
+            }
+        }
+    }
+
+    /// Permit, *trying*, attempt. `None`: it is to be looked at again.
+    async fn attempt(&self, of: &Of<'_>, row: &mut EffectRow) -> Result<Option<Settlement>, Failure> {
+        if !self.has_time_for_an_attempt() {
+            // Another invocation has; it is reminded at once.
+            return self.put_off(of, row, crate::now().plus(super::WAITED_FOR * 2)).await;
+        }
+        let mut permitted = None;
+        for _ in 0..MAX_CONFLICTS {
+            let now = crate::now();
+            let view = self.view(now);
+            let permit = match guarded_later(self.bridge.permit(&row.effect, now, &view)).await {
+                Ok(permit) => permit,
+                Err(failure) => return self.failed(of, row, failure).await,
+            };
+            let mut next = row.clone();
+            match &permit.permit {
+                Permit::Go => (next.state, next.due) = (State::Trying, now.plus(TRYING)),
+                Permit::NotBefore(due) => (next.state, next.due) = (State::Waiting, *due),
+                Permit::Settled(report) => {
+                    (next.state, next.due, next.report) = (State::Answered, now, Some(report.clone()));
+                }
+            }
+            match self.save(of, row, next, permit.writes, Vec::new(), now).await? {
+                Moved::Written => {
+                    permitted = Some(permit.permit);
+                    break;
+                }
+                Moved::Overtaken => return Ok(None),
+                Moved::Conflict | Moved::Late => {}
+            }
+        }
+        match permitted {
+            None => self.failed(of, row, Failure::retry("somebody else wrote first")).await,
+            Some(Permit::NotBefore(_)) => Ok(None),
+            Some(Permit::Settled(report)) => Ok(Some(Settlement::Done(report))),
+            Some(Permit::Go) => self.go(of, row).await,
+        }
+    }
+
+    async fn go(&self, of: &Of<'_>, row: &mut EffectRow) -> Result<Option<Settlement>, Failure> {
+        let ground = Ground { http: &self.http, blobs: &self.blobs, clock: &crate::now };
+        let look_since = row.unsure.then_some(row.first);
+        let (attempted, exchanges) =
+            attempt::carry_out(&*self.bridge, &row.effect, look_since, &ground).await;
+        info!(listener = of.origin.listener, arrival = %of.origin.arrival, destination = row.effect.destination,
+              exchanges = exchanges.join(","), "an attempt has ended");
+        match attempted {
+            Attempted::Acted(Ok(report)) | Attempted::Looked(Ok(Some(report))) => {
+                Ok(Some(Settlement::Done(report)))
+            }
+            Attempted::Acted(Err(failure)) => self.failed(of, row, failure).await,
+            Attempted::Looked(Ok(None)) => {
+                // The provider knows nothing of it: do it (again). This is the window that its API leaves open.
+                info!(
+                    listener = of.origin.listener,
+                    metric = "effects_tried_again_unsure",
+                    "tried again unsure"
+                );
+                let mut next = row.clone();
+                (next.unsure, next.state, next.due) = (false, State::Waiting, crate::now());
+                self.save_plain(of, row, next).await
+            }
+            Attempted::Looked(Err(failure)) => {
+                // Whatever became of the asking, what became of the effect is as unknown as before.
+                let failure = match failure {
+                    Failure::Unsure { reason } => Failure::retry(reason),
+                    other => other,
+                };
+                self.failed(of, row, failure).await
+            }
+        }
+    }
+
+    /// An attempt failed: later, or never.
+    async fn failed(
+        &self,
+        of: &Of<'_>,
+        row: &mut EffectRow,
+        failure: Failure,
+    ) -> Result<Option<Settlement>, Failure> {
+        let now = crate::now();
+        let mut next = row.clone();
+        next.unsure |= matches!(failure, Failure::Unsure { .. });
+        let again = try_again(&failure, &mut next.attempts, row.first, &self.policy, now, rand::random());
+        info!(listener = of.origin.listener, kind = failure.kind(), reason = %failure, "an attempt failed");
+        match again {
+            Some(due) => {
+                (next.state, next.due) = (State::Waiting, due);
+                self.save_plain(of, row, next).await
+            }
+            None => {
+                row.attempts = next.attempts;
+                Ok(Some(Settlement::GaveUp(failure)))
+            }
+        }
+    }
+
+    async fn put_off(
+        &self,
+        of: &Of<'_>,
+        row: &mut EffectRow,
+        due: Timestamp,
+    ) -> Result<Option<Settlement>, Failure> {
+        let mut next = row.clone();
+        (next.state, next.due) = (State::Waiting, due);
+        self.save_plain(of, row, next).await
+    }
+
+    /// Changes only the effect's own row.
+    async fn save_plain(
+        &self,
+        of: &Of<'_>,
+        row: &mut EffectRow,
+        next: EffectRow,
+    ) -> Result<Option<Settlement>, Failure> {
+        match self.save(of, row, next, Vec::new(), Vec::new(), crate::now()).await? {
+            Moved::Written | Moved::Overtaken => Ok(None),
+            Moved::Conflict | Moved::Late => Err(Failure::bug("a conflict over nothing")),
+        }
+    }
+
+    /// Writes the row as `next` with what goes with it. Overtaken: `row` is read again.
+    async fn save(
+        &self,
+        of: &Of<'_>,
+        row: &mut EffectRow,
+        mut next: EffectRow,
+        writes: Vec<switchboard_core::Write>,
+        beside: Vec<Step>,
+        now: Timestamp,
+    ) -> Result<Moved, Failure> {
+        let mut steps = vec![next.save(&self.table, of.origin, now)?];
+        steps.extend(beside);
+        match self.table.commit(&steps, &writes, now).await {
+            Ok(()) => {
+                *row = next;
+                Ok(Moved::Written)
+            }
+            Err(NotCommitted::Own(0)) => {
+                let record = Record::load(&self.table, of.origin).await?;
+                let found = record.effects.into_iter().find(|found| found.sort == row.sort);
+                *row = found.ok_or_else(|| Failure::bug("an effect's row is gone"))?;
+                Ok(Moved::Overtaken)
+            }
+            Err(NotCommitted::Own(_)) => Ok(Moved::Late),
+            Err(NotCommitted::Conflict) => Ok(Moved::Conflict),
+            Err(NotCommitted::Failed(failure)) => Err(failure),
+        }
+    }
+
+    /// Lets the bridge say what an effect's end means, and closes the effect. `None`: it is to be looked at again.
+    async fn settle(
+        &self,
+        of: &Of<'_>,
+        row: &mut EffectRow,
+        end: Settlement,
+    ) -> Result<Option<Vec<EffectRow>>, Failure> {
+        let mut last = Failure::retry("somebody else wrote first");
+        let mut finish = of.finish.as_ref();
+        for _ in 0..MAX_CONFLICTS {
+            let now = crate::now();
+            let view = self.view(now);
+            let outcome = match guarded_later(self.bridge.settle(&row.effect, &end, now, &view)).await {
+                Ok(outcome) => outcome,
+                Err(failure) => {
+                    last = failure;
+                    break;
+                }
+            };
+            match self.close(of, row, &end, outcome, finish, now).await {
+                Ok(Closed::Written(followed)) => {
+                    self.tell(&row.events, &row.timers).await?;
+                    return Ok(Some(followed));
+                }
+                Ok(Closed::Overtaken) => return Ok(None),
+                Ok(Closed::Conflict) => {}
+                Ok(Closed::Late) => finish = None,
+                Err(failure @ Failure::Bug { .. }) => {
+                    last = failure;
+                    break;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        self.unsettled(of, row, end, last).await
+    }
+
+    async fn close(
+        &self,
+        of: &Of<'_>,
+        row: &mut EffectRow,
+        end: &Settlement,
+        outcome: Outcome,
+        finish: Option<&Beside>,
+        now: Timestamp,
+    ) -> Result<Closed, Failure> {
+        let mut next = row.clone();
+        next.events = texts(prepare(&outcome)?)?;
+        let (mut beside, timers) = timer_steps(self, &outcome.timers);
+        next.timers = timers;
+        next.report = None;
+        match end {
+            Settlement::Done(_) => next.state = State::Done,
+            Settlement::GaveUp(failure) => {
+                next.state = State::Dead;
+                next.dead = Some(Letterhead::of(failure));
+            }
+        }
+        let mut followed: Vec<EffectRow> = outcome
+            .effects
+            .into_iter()
+            .enumerate()
+            .map(|(index, effect)| EffectRow::new(format!("{}#{index:03}", row.sort), effect, now))
+            .collect();
+        for row in &mut followed {
+            beside.push(row.save(&self.table, of.origin, now)?);
+        }
+        if let (Some(finish), true) = (finish, followed.is_empty()) {
+            beside.push(finish.step.clone());
+            next.moved_lane = true;
+        }
+        Ok(match self.save(of, row, next, outcome.writes, beside, now).await? {
+            Moved::Written => Closed::Written(followed),
+            Moved::Overtaken => Closed::Overtaken,
+            Moved::Conflict => Closed::Conflict,
+            Moved::Late => Closed::Late,
+        })
+    }
+
+    /// The end of an effect could not be settled.
+    async fn unsettled(
+        &self,
+        of: &Of<'_>,
+        row: &mut EffectRow,
+        end: Settlement,
+        failure: Failure,
+    ) -> Result<Option<Vec<EffectRow>>, Failure> {
+        let now = crate::now();
+        let mut next = row.clone();
+        match (failure, end) {
+            (Failure::Retry { after, .. }, Settlement::Done(report)) => {
+                // Keep the answer, and settle it later.
+                (next.state, next.report) = (State::Answered, Some(report));
+                next.due = now.plus(after.unwrap_or(std::time::Duration::from_secs(1)));
+                self.save_plain(of, row, next).await?;
+                Ok(None)
+            }
+            (Failure::Unsure { .. }, Settlement::Done(_)) => {
+                // The answer turned out to be somebody else's: the effect is still to be done.
+                (next.unsure, next.state, next.due) = (false, State::Waiting, now);
+                self.save_plain(of, row, next).await?;
+                Ok(None)
+            }
+            (failure, end) => {
+                error!(listener = of.origin.listener, reason = %failure, "an effect's end could not be settled");
+                next.state = State::Dead;
+                match end {
+                    // Whoever redrives it settles this answer: the effect itself has happened.
+                    Settlement::Done(report) => {
+                        (next.report, next.dead) = (Some(report), Some(Letterhead::of(&failure)));
+                    }
+                    Settlement::GaveUp(why) => next.dead = Some(Letterhead::of(&why)),
+                }
+                self.save_plain(of, row, next).await?;
+                Ok(if row.is_open() { None } else { Some(Vec::new()) })
+            }
+        }
+    }
+
+    /// Sends the letter of an effect that was given up, once.
+    async fn tell_the_dead(&self, of: &Of<'_>, row: &mut EffectRow) -> Result<(), Failure> {
+        let Some(head) = row.dead.clone().filter(|head| !head.told) else { return Ok(()) };
+        let letter = Letter {
+            destination: Some(row.effect.destination.clone()),
+            ..self.letter(of.origin, of.event, &head, row.first, row.attempts)?
+        };
+        self.bury(letter).await?;
+        let mut next = row.clone();
+        next.dead = Some(Letterhead { told: true, ..head });
+        self.save_plain(of, row, next).await?;
+        Ok(())
+    }
+
+    /// Effects that were given up are to be done after all.
+    pub(super) async fn revive_effects(&self, origin: &Origin, record: &mut Record) -> Result<(), Failure> {
+        let now = crate::now();
+        for row in record.effects.iter_mut().filter(|row| row.state == State::Dead) {
+            // What the provider has answered already is only to be settled.
+            row.state = if row.report.is_some() { State::Answered } else { State::Waiting };
+            (row.attempts, row.first, row.due, row.dead) = (0, now, now, None);
+            row.events.clear();
+            let step = row.save(&self.table, origin, now)?;
+            self.table.commit(&[step], &[], now).await.map_err(NotCommitted::failure)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn letter(
+        &self,
+        origin: &Origin,
+        event: Option<&str>,
+        head: &Letterhead,
+        first_tried: Timestamp,
+        attempts: u32,
+    ) -> Result<Letter, Failure> {
+        Ok(Letter {
+            listener: origin.listener.clone(),
+            at: crate::now(),
+            first_tried,
+            attempts,
+            kind: head.kind.clone(),
+            reason: head.reason.clone(),
+            destination: None,
+            arrival: event.is_none().then(|| origin.arrival.as_str().to_owned()),
+            event: event.map(super::raw).transpose()?,
+            message: None,
+        })
+    }
+}
+
+/// What closing an effect came to.
+enum Closed {
+    Written(Vec<EffectRow>),
+    Overtaken,
+    Conflict,
+    Late,
+}

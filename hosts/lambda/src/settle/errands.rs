@@ -1,0 +1,130 @@
+//! Requests at doors, timers, and the effects that they ask for.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use switchboard_core::{ArrivalId, Failure, Reply, TimerFired, Timestamp, What};
+
+use super::deciding::{Beside, Decided, Refused, TIMERS};
+use super::record::{Letterhead, Origin, Record};
+use super::{Settler, Went, needed};
+use crate::queue::Reminder;
+use crate::store::{Row, Step, key, number, read_number, read_text, text};
+
+/// How often a request may find that another invocation was faster.
+const MAX_ROUNDS: usize = 3;
+
+impl Settler {
+    /// Decides a request that was let in, and gives its answer once all that follows is stored and published.
+    pub(crate) async fn answer(
+        &self,
+        origin: &Origin,
+        request: &http::Request<Bytes>,
+    ) -> Result<Reply, Failure> {
+        let mut record = Record::default();
+        match self.decide(origin, What::Request(request), &mut record, |_| Vec::new()).await {
+            Ok(Decided::Written) => {}
+            Ok(Decided::Refused(_)) => record = Record::load(&self.table, origin).await?,
+            Err(failure) => {
+                // What it says now may differ from what was said the first time, and that is what holds.
+                record = Record::load(&self.table, origin).await?;
+                if record.is_empty() {
+                    return Err(failure);
+                }
+            }
+        }
+        self.tell(&record.events(), &record.timers()).await?;
+        if record.effects.iter().any(super::record::EffectRow::is_open) {
+            self.remind(origin, None, crate::now()).await?;
+        }
+        let reply = record.parts.into_iter().next().and_then(|part| part.reply);
+        Ok(reply.unwrap_or_else(Reply::empty))
+    }
+
+    /// Goes on with the effects that a door or a timer asked for.
+    pub(crate) async fn errand(&self, origin: &Origin, publish: bool) -> Result<(), Failure> {
+        let mut record = Record::load(&self.table, origin).await?;
+        if publish {
+            self.tell(&record.events(), &record.timers()).await?;
+        }
+        match self.carry_out(origin, None, &mut record, || None).await? {
+            Went::Ended => Ok(()),
+            Went::Later(due) => self.remind(origin, None, due).await,
+        }
+    }
+
+    /// What was given up of a door's or a timer's effects begins anew.
+    pub(crate) async fn redrive(&self, origin: &Origin) -> Result<(), Failure> {
+        let mut record = Record::load(&self.table, origin).await?;
+        self.revive_effects(origin, &mut record).await?;
+        self.errand(origin, false).await
+    }
+
+    /// A timer's reminder has come.
+    pub(crate) async fn timer(&self, name: &str, due: Timestamp, publish: bool) -> Result<(), Failure> {
+        let bridge = self.bridge.declaration().name;
+        let now = crate::now();
+        if due > now && !self.wait_until(due, now).await {
+            let reminder = Reminder::Timer { key: name.to_owned(), due };
+            return needed(self.errands.as_ref(), "queue of errands")?.remind(reminder, due, now).await;
+        }
+        let cause = ["timer", bridge, name, &due.ms().to_string()];
+        let origin = Origin { listener: bridge.to_owned(), arrival: ArrivalId::from_cause(&cause) };
+        for _ in 0..MAX_ROUNDS {
+            let row = self.table.row(TIMERS, name).await?;
+            let Some(row) = row.filter(|row| read_number(row, "due") == Some(due.ms())) else {
+                // It was cleared or set anew, or it has fired: then what followed goes on.
+                return self.errand(&origin, publish).await;
+            };
+            let fired = TimerFired { key: name.to_owned(), due, body: read_text(&row, "body") };
+            let mut record = Record::default();
+            let values = Row::from([(":due".to_owned(), number(due.ms()))]);
+            let take = |outcome: &switchboard_core::Outcome| {
+                // Where the outcome itself sets or clears this timer, that is the write of its row.
+                let itself = outcome.timers.iter().any(|change| match change {
+                    switchboard_core::TimerChange::Set { key, .. }
+                    | switchboard_core::TimerChange::Clear { key } => key == name,
+                });
+                let step = Step::delete(&self.table, key(TIMERS, name), Some("due = :due"), values.clone());
+                if itself { Vec::new() } else { vec![Beside { step, refused: Refused::NotDue }] }
+            };
+            match self.decide(&origin, What::Timer(&fired), &mut record, take).await {
+                Ok(Decided::Written) => {
+                    self.tell(&record.events(), &record.timers()).await?;
+                    return match self.carry_out(&origin, None, &mut record, || None).await? {
+                        Went::Ended => Ok(()),
+                        Went::Later(due) => self.remind(&origin, None, due).await,
+                    };
+                }
+                Ok(Decided::Refused(_)) => {}
+                Err(Failure::Retry { after, .. }) => {
+                    return self
+                        .set_again(name, &fired, now.plus(after.unwrap_or(Duration::from_secs(1))))
+                        .await;
+                }
+                Err(failure) => {
+                    let letter = self.letter(&origin, None, &Letterhead::of(&failure), due, 1)?;
+                    self.bury(letter).await?;
+                    let gone = Step::delete(&self.table, key(TIMERS, name), Some("due = :due"), values);
+                    // Whoever set it anew in the meantime keeps it.
+                    let _ = self.table.commit(&[gone], &[], crate::now()).await;
+                    return Ok(());
+                }
+            }
+        }
+        Err(Failure::retry("others are at the same timer"))
+    }
+
+    async fn set_again(&self, name: &str, fired: &TimerFired, due: Timestamp) -> Result<(), Failure> {
+        let mut row = key(TIMERS, name);
+        row.insert("due".to_owned(), number(due.ms()));
+        row.insert("body".to_owned(), text(&fired.body));
+        let values = Row::from([(":due".to_owned(), number(fired.due.ms()))]);
+        let step = Step::put(&self.table, row, Some("due = :due"), values);
+        // Refused: it was cleared or set anew, and that holds.
+        if self.table.commit(&[step], &[], crate::now()).await.is_ok() {
+            self.tell::<&str>(&[], &[(name.to_owned(), due)]).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! Lanes: of an ordered listener's events each waits for the one before it.
+//!
+//! The row of a lane says `done`, the last that has ended, and `started`, the last that was taken up. Taking up `n`
+//! demands that `done` is `n - 1`, in the transaction that decides it. What comes too early is parked. Whoever
+//! parks reads the row afterwards, and whoever finishes reads what is parked afterwards: one of them sees the other.
+//!
+//! A number that never comes (a listener that is new to a lane; an event that was given up on its way to the queue)
+//! would stop its lane for ever. So whoever parks sends a reminder too. If, when it comes, the next number has been
+//! seen by nobody, the lane is moved past the gap, and the log says so as an error.
+
+use std::time::Duration;
+
+use switchboard_core::event::Lane;
+use switchboard_core::{Failure, Timestamp};
+use tracing::error;
+
+use super::deciding::{Beside, Refused};
+use super::record::KEPT;
+use super::{Settler, needed, raw};
+use crate::queue::Reminder;
+use crate::store::{NotCommitted, Row, Step, key, number, read_number, read_text, text, ttl};
+
+/// How long a lane waits for a number that nobody has seen: longer than the bus mostly needs to try again.
+const GAP: Duration = Duration::from_secs(900);
+/// The same for a lane in which nothing has been done yet: mostly it is new to the listener, and what came before
+/// is not for it.
+const NEW_LANE: Duration = Duration::from_secs(60);
+
+/// An event's place.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    partition: String,
+    pub(super) lane: Lane,
+}
+
+/// How far a lane is.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Progress {
+    pub(super) done: u64,
+    started: u64,
+    exists: bool,
+}
+
+impl Place {
+    pub(super) fn new(listener: &str, lane: Lane) -> Self {
+        Self { partition: format!("l#{listener}#{}", lane.name), lane }
+    }
+
+    fn parked(&self, seq: u64) -> Row {
+        key(&self.partition, &parked_sort(seq))
+    }
+}
+
+fn parked_sort(seq: u64) -> String {
+    format!("p#{seq:020}")
+}
+
+impl Settler {
+    /// Takes up an event, or with `finishes` has it done already; refused when it is not its turn.
+    pub(super) fn turn(&self, place: &Place, finishes: bool) -> Beside {
+        let seq = place.lane.seq;
+        let mut values = Row::from([(":n".to_owned(), number(seq))]);
+        values.insert(":before".to_owned(), number(seq.saturating_sub(1)));
+        let change = if finishes { "SET done = :n, started = :n" } else { "SET started = :n" };
+        // Nothing is done in a lane whose row is not there.
+        let condition =
+            if seq <= 1 { "attribute_not_exists(done) OR done = :before" } else { "done = :before" };
+        let step = Step::update(&self.table, key(&place.partition, "at"), change, condition, values);
+        Beside { step, refused: Refused::NotItsTurn }
+    }
+
+    pub(super) async fn progress(&self, place: &Place) -> Result<Progress, Failure> {
+        let row = self.table.row(&place.partition, "at").await?;
+        Ok(row.map_or_else(Progress::default, |row| Progress {
+            done: read_number(&row, "done").unwrap_or_default(),
+            started: read_number(&row, "started").unwrap_or_default(),
+            exists: row.contains_key("done"),
+        }))
+    }
+
+    /// Moves a lane past an event that has ended; whoever did so before did the same.
+    pub(super) async fn finish(&self, place: &Place) -> Result<(), Failure> {
+        match self.table.commit(&[self.turn(place, true).step], &[], crate::now()).await {
+            Ok(()) | Err(NotCommitted::Own(_)) => Ok(()),
+            Err(other) => Err(other.failure()),
+        }
+    }
+
+    /// Keeps an event until its turn, and has it looked after should its turn not come.
+    pub(super) async fn park(&self, place: &Place, event: &str) -> Result<(), Failure> {
+        let now = crate::now();
+        let mut row = place.parked(place.lane.seq);
+        row.insert("event".to_owned(), text(event));
+        row.insert("ttl_s".to_owned(), ttl(now.plus(KEPT)));
+        let kept = self.table.commit(&[Step::replace(&self.table, row)], &[], now).await;
+        kept.map_err(NotCommitted::failure)
+    }
+
+    /// Reminds of a parked event.
+    pub(super) async fn look_after(
+        &self,
+        event: &str,
+        progress: Progress,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let wait = if progress.exists { GAP } else { NEW_LANE };
+        let reminder = Reminder::Gap { event: raw(event)? };
+        needed(self.queue.as_ref(), "queue")?.remind(reminder, now.plus(wait), now).await
+    }
+
+    /// The parked event after this one, if it is there.
+    pub(super) async fn parked_after(&self, place: &Place, seq: u64) -> Result<Option<String>, Failure> {
+        let row = self.table.row(&place.partition, &parked_sort(seq + 1)).await?;
+        Ok(row.map(|row| read_text(&row, "event")))
+    }
+
+    /// A parked event that has had its turn is parked no more.
+    pub(super) async fn unpark(&self, place: &Place) -> Result<(), Failure> {
+        let step = Step::delete(&self.table, place.parked(place.lane.seq), None, Row::new());
+        self.table.commit(&[step], &[], crate::now()).await.map_err(NotCommitted::failure)
+    }
+
+    /// A parked event's reminder has come. Says whether the lane was moved past a gap, so that its turn is there.
+    pub(super) async fn skip_gap(&self, place: &Place, progress: Progress) -> Result<bool, Failure> {
+        let head = progress.done + 1;
+        let known =
+            progress.started >= head || self.table.row(&place.partition, &parked_sort(head)).await?.is_some();
+        if known || place.lane.seq <= head {
+            return Ok(false);
+        }
+        error!(from = head, to = place.lane.seq - 1, "numbers of a lane never came; it goes on without them");
+        let mut values = Row::from([(":to".to_owned(), number(place.lane.seq - 1))]);
+        values.insert(":done".to_owned(), number(progress.done));
+        let condition = if progress.exists { "done = :done" } else { "attribute_not_exists(done)" };
+        if !progress.exists {
+            values.remove(":done");
+        }
+        let step = Step::update(
+            &self.table,
+            key(&place.partition, "at"),
+            "SET done = :to, started = :to",
+            condition,
+            values,
+        );
+        match self.table.commit(&[step], &[], crate::now()).await {
+            Ok(()) => Ok(true),
+            Err(NotCommitted::Own(_)) => Ok(false),
+            Err(other) => Err(other.failure()),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A bridge's table: its own items, and beside them the host's records of what it has done for the bridge.
+//!
+//! # Layout
+//! One DynamoDB table for each bridge, with a partition key `pk` and a sort key `sk`, both text.
+//! ```text
+//!   i#<partition>            <sort>       the bridge's items: body, version (`v`), count (`n`), expiry (`x`, ms)
+//!   r#<listener>#<arrival>   o#<part>     what was decided: reply, events, timers, next part
+//!                            e#<part>#<n> one effect: its state, attempts, report, the events of its end
+//!                            w            a delivery that could not be decided yet: event, attempts, reason
+//!   l#<listener>#<lane>      at           how far the lane is: `done`, and `started` when the next is under way
+//!                            p#<seq>      an event that came before its turn
+//!   t#                       <key>        a timer: due, body
+//! ```
+//! `ttl_s` (seconds) is for DynamoDB, which removes late; what has expired is not read, removed or not.
+//!
+//! # Why so
+//! An arrival's record, the bridge's writes, timers and effects are one transaction, so that an outcome is there
+//! or is not. They can only be one transaction in one place, hence records in the bridge's own table; and a role
+//! that may touch one table can do all that its function has to.
+
+mod commit;
+mod row;
+mod view;
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::DisplayErrorContext;
+use switchboard_core::Failure;
+
+pub(crate) use commit::{NotCommitted, Step};
+pub(crate) use row::{Row, flag, key, number, read_flag, read_number, read_text, text, ttl};
+pub(crate) use view::TableView;
+
+/// One bridge's table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    client: Client,
+    name: Arc<str>,
+}
+
+impl Table {
+    /// The table of this name.
+    pub fn new(client: Client, name: &str) -> Self {
+        Self { client, name: name.into() }
+    }
+
+    /// One of the host's rows.
+    pub(crate) async fn row(&self, partition: &str, sort: &str) -> Result<Option<Row>, Failure> {
+        let asked = self.client.get_item().table_name(&*self.name).consistent_read(true);
+        let answer = asked.set_key(Some(key(partition, sort))).send().await.map_err(unanswered)?;
+        Ok(answer.item)
+    }
+
+    /// All of the host's rows of a partition, in order.
+    pub(crate) async fn rows(&self, partition: &str) -> Result<Vec<Row>, Failure> {
+        let mut rows = Vec::new();
+        let mut from = None;
+        loop {
+            let asked = self.client.query().table_name(&*self.name).consistent_read(true);
+            let asked = asked.key_condition_expression("pk = :p");
+            let asked = asked.expression_attribute_values(":p", text(partition));
+            let answer = asked.set_exclusive_start_key(from).send().await.map_err(unanswered)?;
+            rows.extend(answer.items.unwrap_or_default());
+            from = answer.last_evaluated_key;
+            if from.is_none() {
+                return Ok(rows);
+            }
+        }
+    }
+}
+
+/// DynamoDB did not answer, or not now: whoever asked tries again.
+pub(crate) fn unanswered<E: std::error::Error>(error: E) -> Failure {
+    Failure::retry(format!("the store does not answer: {}", DisplayErrorContext(&error)))
+}
+
+#[cfg(test)]
+mod tests;

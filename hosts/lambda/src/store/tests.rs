@@ -1,0 +1,86 @@
+//! The contracts, against DynamoDB and S3 as an emulator that isn't ours plays them.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
+use switchboard_core::contract::{StoreUnderTest, blobs_keep_their_contract, store_keeps_its_contract};
+use switchboard_core::store::{Item, Key, Page, Query, View, Write};
+use switchboard_core::{Failure, Timestamp};
+use switchboard_stories::aws::Emulator;
+
+use super::{NotCommitted, Table, TableView};
+use crate::Clients;
+use crate::blobs::Bucket;
+
+async fn table(clients: &Clients, name: &str) -> Table {
+    let attribute = |name| {
+        AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build()
+    };
+    let element = |name, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
+    let made = clients.tables.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+    made.attribute_definitions(attribute("pk").unwrap())
+        .attribute_definitions(attribute("sk").unwrap())
+        .key_schema(element("pk", KeyType::Hash).unwrap())
+        .key_schema(element("sk", KeyType::Range).unwrap())
+        .send()
+        .await
+        .unwrap();
+    Table::new(clients.tables.clone(), name)
+}
+
+/// The table with a clock that the suite sets.
+struct Clocked {
+    table: Table,
+    now: AtomicI64,
+}
+
+impl Clocked {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_ms(self.now.load(Ordering::Relaxed))
+    }
+}
+
+#[async_trait]
+impl View for Clocked {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, Failure> {
+        TableView { table: &self.table, now: self.now() }.get(key).await
+    }
+    async fn query(&self, query: &Query) -> Result<Page, Failure> {
+        TableView { table: &self.table, now: self.now() }.query(query).await
+    }
+}
+
+#[async_trait]
+impl StoreUnderTest for Clocked {
+    fn view(&self) -> &dyn View {
+        self
+    }
+    async fn commit(&self, writes: &[Write]) -> Result<(), Failure> {
+        self.table.commit(&[], writes, self.now()).await.map_err(NotCommitted::failure)
+    }
+    async fn set_now(&self, now: Timestamp) {
+        self.now.store(now.ms(), Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn the_store_in_dynamodb_keeps_the_contract() {
+    let emulator = Emulator::start(false).await;
+    let clients = Clients::for_tests(&emulator.endpoint()).await;
+    let store = Clocked { table: table(&clients, "contract").await, now: AtomicI64::new(0) };
+    store_keeps_its_contract(&store).await;
+    emulator.stop().await;
+}
+
+#[tokio::test]
+async fn files_in_s3_keep_the_contract() {
+    let emulator = Emulator::start(false).await;
+    let clients = Clients::for_tests(&emulator.endpoint()).await;
+    let made = reqwest::Client::new().put(format!("{}/media", emulator.endpoint())).send().await.unwrap();
+    assert!(made.status().is_success());
+    blobs_keep_their_contract(&Bucket::new(&clients, "media")).await;
+    emulator.stop().await;
+}
