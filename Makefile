@@ -15,7 +15,7 @@ LIGHTHOUSE := $(TOOLS)/lighthouse
 PAGES := web/dist/index.html
 WEB := $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print)
 
-.PHONY: run build pages test check setup bench lighthouse soak clean
+.PHONY: run build pages test check setup pictures bench lighthouse soak clean
 
 ## Builds and starts the hub: no account needed.
 run: build
@@ -79,6 +79,12 @@ $(BROWSER)/.done: tests/browser/package.json tests/browser/package-lock.json
 	cp tests/browser/package.json tests/browser/package-lock.json $(BROWSER)/
 	npm ci --prefix $(BROWSER) --ignore-scripts --silent
 	touch $@
+
+## The README's pictures, from those that the stories left.
+pictures:
+	mkdir -p docs/pictures
+	cp $(TARGET)/screenshots/sandbox-desktop-light.png docs/pictures/sandbox.png
+	cp $(TARGET)/screenshots/chat-desktop-light.png docs/pictures/chat.png
 
 ## Measures; results go into docs/figures.md by hand.
 bench: build lighthouse

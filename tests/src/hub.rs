@@ -77,6 +77,8 @@ impl Hub {
     }
 
     async fn start_command(mut command: Command, directory: &Path, port: u16) -> Self {
+        // Another test of this process may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let log = directory.join("hub.log");
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
         command.stdout(Stdio::piped()).stderr(file).kill_on_drop(true);

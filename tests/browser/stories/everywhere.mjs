@@ -1,5 +1,6 @@
 // A phone and Slack join: a message travels everywhere, and its writer sees where it has got to.
 import { control, enter, eventually, message, say, texts } from "../browser.mjs";
+import { morning } from "../morning.mjs";
 
 const PHONE = "+14155550123";
 
@@ -25,6 +26,38 @@ export default async function ({ browser, base }) {
   await ann.keyboard.press("Escape");
   const numbers = await ann.content();
   if (numbers.includes("4155550123")) throw new Error("a phone's number is on the page");
+
+  // A picture from the page: chosen, pasted and taken away again, dropped; then it is in Slack and on the phone.
+  await ann.locator("input[type=file]").setInputFiles({ name: "morning.png", mimeType: "image/png", buffer: morning() });
+  const attached = ann.getByRole("list", { name: "Attached" }).getByRole("listitem");
+  for (const [kind, place] of [["paste", "textarea"], ["drop", "section.talk"]]) {
+    await ann.locator(place).evaluate((element, kind) => {
+      const data = new DataTransfer();
+      data.items.add(new File(["words"], `${kind}.txt`, { type: "text/plain" }));
+      const options = { bubbles: true, cancelable: true };
+      element.dispatchEvent(
+        kind === "paste"
+          ? new ClipboardEvent("paste", { ...options, clipboardData: data })
+          : new DragEvent("drop", { ...options, dataTransfer: data }),
+      );
+    }, kind);
+    await attached.filter({ hasText: `${kind}.txt` }).waitFor();
+  }
+  await ann.getByRole("button", { name: "Take away paste.txt" }).click();
+  await ann.getByRole("button", { name: "Take away drop.txt" }).click();
+  await say(ann, "From the page");
+  await (await message(ann, "From the page")).getByRole("button", { name: "Picture morning.png: show large" }).click();
+  await ann.getByRole("dialog").getByRole("img").waitFor();
+  await ann.keyboard.press("Escape");
+  await eventually("Slack shows the picture", async () => {
+    const channel = await control(base, "GET", "/slack/channels/C0LOBBY");
+    const all = channel.messages.flatMap((one) => [one, ...(one.replies ?? [])]);
+    return all.some((one) => one.files?.some((file) => file.name.includes("morning"))) || all;
+  });
+  await eventually("the phone has the picture", async () => {
+    const { received } = await control(base, "GET", `/phone/${PHONE}`);
+    return received.some((one) => one.text.includes("From the page") && one.media_urls.length === 1) || received;
+  });
 
   // An edit and a deletion travel, both ways.
   const { messages } = await control(base, "GET", "/slack/channels/C0LOBBY");

@@ -165,6 +165,15 @@ export class Chat {
     if (room !== undefined) this.#line.send({ kind: "watch", room: name, ...after(room) });
   }
 
+  /** Asks again what surfaces the rooms reach: phones come and go without a word to the page. */
+  async refresh(): Promise<void> {
+    try {
+      await this.#listRooms();
+    } catch {
+      // What is known stays; the line says how things are.
+    }
+  }
+
   async leave(name: string): Promise<void> {
     this.#line.send({ kind: "unwatch", room: name });
     await this.means.api.leave(name);
