@@ -73,6 +73,8 @@ impl Configuration {
             rooms: Arc::new(rooms),
             links: Links::new(base, key),
             document,
+            listens_on: None,
+            issuer: None,
         })
     }
 }

@@ -30,7 +30,7 @@ const NAMES: [&str; 12] = [
     "SWITCHBOARD_LISTEN",
 ];
 /// Tables of the file: the rooms, and the bridges' own.
-const SECTIONS: [&str; 5] = ["rooms", "sms", "slack", "moderation", "archive"];
+const SECTIONS: [&str; 6] = ["rooms", "sms", "slack", "moderation", "chat", "archive"];
 /// The file that is read when it is there.
 const DEFAULT_FILE: &str = "switchboard.toml";
 /// What a hub with no file has: one room that phones may join, and a channel of the pretend Slack.
@@ -144,6 +144,8 @@ impl Configuration {
             environment: self.environment.clone(),
             rooms: Arc::clone(&self.rooms),
             links: Links::new(public_base_url, link_key),
+            listens_on: Some(self.listen.ip()),
+            issuer: None,
             document: self.document.clone(),
         }
     }

@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use switchboard_core::{ArrivalId, Failure, Reply};
+use switchboard_core::{ArrivalId, Failure, Frame, Reply};
 use switchboard_rules::wiring::Wiring;
 use tokio::sync::oneshot;
 
@@ -23,8 +23,65 @@ const MAX_DOORS_A_BATCH: usize = 512;
 pub(crate) struct DoorJob {
     pub(crate) door: &'static str,
     pub(crate) arrival: ArrivalId,
-    pub(crate) request: http::Request<Bytes>,
-    pub(crate) answer: oneshot::Sender<Answer>,
+    /// No other is ever this arrival: it is not remembered.
+    pub(crate) once: bool,
+    pub(crate) asked: Asked,
+    pub(crate) answer: Answering,
+}
+
+/// Where the answer goes.
+pub(crate) enum Answering {
+    /// To a request that waits for it.
+    Request(oneshot::Sender<Answer>),
+    /// To a socket: nobody waits, and it is said before whatever is pushed because of it.
+    Socket(SocketAnswer),
+}
+
+/// Says an answer on a socket; that it could not be stored, when it is dropped unsaid.
+pub(crate) struct SocketAnswer(Option<Box<dyn FnOnce(Answer) + Send>>);
+
+impl SocketAnswer {
+    pub(crate) fn new(say: impl FnOnce(Answer) + Send + 'static) -> Self {
+        Self(Some(Box::new(say)))
+    }
+}
+
+impl Drop for SocketAnswer {
+    fn drop(&mut self) {
+        if let Some(say) = self.0.take() {
+            say(Err(Failure::retry("it could not be stored; try again")));
+        }
+    }
+}
+
+impl Answering {
+    /// Gives it.
+    pub(crate) fn send(self, answer: Answer) {
+        match self {
+            // Who asked may have hung up; what followed is recorded all the same.
+            Self::Request(waiting) => drop(waiting.send(answer)),
+            Self::Socket(mut socket) => {
+                if let Some(say) = socket.0.take() {
+                    say(answer);
+                }
+            }
+        }
+    }
+}
+
+/// What was let in.
+pub(crate) enum Asked {
+    Request(http::Request<Bytes>),
+    Frame(Frame),
+}
+
+impl Asked {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Request(request) => request.body().len(),
+            Self::Frame(frame) => frame.text.len(),
+        }
+    }
 }
 
 /// What a request is answered with.
@@ -84,16 +141,21 @@ impl Inbox {
 
     /// Puts a request in line; `false` when the line is too long.
     pub(crate) fn knock(&self, job: DoorJob) -> bool {
+        self.knock_or_back(job).is_ok()
+    }
+
+    /// The same; what is turned away is given back.
+    pub(crate) fn knock_or_back(&self, job: DoorJob) -> Result<(), Box<DoorJob>> {
         let mut waiting = self.lock();
-        let bytes = job.request.body().len();
+        let bytes = job.asked.bytes();
         if waiting.stop || waiting.doors.len() >= MAX_DOORS || waiting.door_bytes + bytes > MAX_DOOR_BYTES {
-            return false;
+            return Err(Box::new(job));
         }
         waiting.door_bytes += bytes;
         waiting.doors.push_back(job);
         drop(waiting);
         self.something.notify_one();
-        true
+        Ok(())
     }
 
     /// Says how an attempt ended.
@@ -141,7 +203,7 @@ impl Inbox {
         }
         let most = waiting.doors.len().min(MAX_DOORS_A_BATCH);
         let doors: Vec<DoorJob> = waiting.doors.drain(..most).collect();
-        waiting.door_bytes -= doors.iter().map(|job| job.request.body().len()).sum::<usize>();
+        waiting.door_bytes -= doors.iter().map(|job| job.asked.bytes()).sum::<usize>();
         Jobs {
             attempted: std::mem::take(&mut waiting.attempted),
             doors,
@@ -162,9 +224,9 @@ mod tests {
     use super::*;
 
     fn job(bytes: usize) -> DoorJob {
-        let (answer, _) = oneshot::channel();
-        let request = http::Request::new(Bytes::from(vec![0; bytes]));
-        DoorJob { door: "test.door", arrival: ArrivalId::from_cause(&["1"]), request, answer }
+        let answer = Answering::Request(oneshot::channel().0);
+        let asked = Asked::Request(http::Request::new(Bytes::from(vec![0; bytes])));
+        DoorJob { door: "test.door", arrival: ArrivalId::from_cause(&["1"]), once: false, asked, answer }
     }
 
     #[test]

@@ -93,6 +93,11 @@ async fn metrics(State(hub): State<Arc<Hub>>) -> Response {
          # TYPE switchboard_waiting_requests gauge\nswitchboard_waiting_requests {}\n",
         hub.inbox.waiting()
     ));
+    text.push_str(&format!(
+        "# HELP switchboard_sockets Sockets that are open.\n\
+         # TYPE switchboard_sockets gauge\nswitchboard_sockets {}\n",
+        hub.exchange.count()
+    ));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 

@@ -19,8 +19,10 @@ use tokio::sync::broadcast;
 
 use crate::bus::archive::Archive;
 use crate::bus::inbox::Inbox;
+use crate::bus::readers::Readers;
 use crate::metrics::Metrics;
 use crate::outside::FileBlobs;
+use crate::sockets::Exchange;
 use crate::trace::TraceIndex;
 
 /// What the handlers share.
@@ -32,6 +34,10 @@ pub(crate) struct Hub {
     pub(crate) shown: broadcast::Sender<(i64, Arc<[u8]>)>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) access: access::Access,
+    pub(crate) page_hosts: access::PageHosts,
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) search: crate::search::Shared,
+    pub(crate) exchange: Arc<Exchange>,
     pub(crate) links: Links,
     pub(crate) blobs: FileBlobs,
     pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use switchboard_core::{Bridge, Effect, Timestamp};
+use switchboard_core::{Bridge, Effect, Push, Timestamp};
 use switchboard_hosts::again::DOOR_POLICY;
 use switchboard_rules::wiring::{Delivery as Policy, Wiring};
 use tokio::sync::{broadcast, oneshot};
@@ -28,7 +28,7 @@ use tracing::{error, warn};
 use self::retention::Sweeping;
 use self::rewire::Hearing;
 use super::database;
-use super::inbox::{Answer, Attempted, DoorJob, Inbox, Order};
+use super::inbox::{Answer, Answering, Attempted, DoorJob, Inbox, Order};
 use super::queue::{DeliveryState, Queue};
 use super::rows::{self, EffectRow, EffectState};
 use super::view::{ItemsSql, Shared, lock};
@@ -74,6 +74,8 @@ pub(crate) struct Parts {
     pub(crate) random: Box<dyn FnMut() -> f64 + Send>,
     /// Starts an attempt without waiting for it.
     pub(crate) start: Box<dyn Fn(Start) + Send>,
+    /// Shows frames on sockets without waiting for them.
+    pub(crate) push: Box<dyn Fn(Vec<Push>) + Send>,
     pub(crate) shown: broadcast::Sender<Shown>,
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -121,6 +123,7 @@ struct Outside {
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     random: Box<dyn FnMut() -> f64 + Send>,
     start: Box<dyn Fn(Start) + Send>,
+    push: Box<dyn Fn(Vec<Push>) + Send>,
     shown: broadcast::Sender<Shown>,
     metrics: Arc<Metrics>,
 }
@@ -131,9 +134,10 @@ struct Batch {
     now: Timestamp,
     deliveries: BTreeSet<(usize, i64)>,
     effects: BTreeSet<i64>,
-    answers: Vec<(oneshot::Sender<Answer>, Answer)>,
+    answers: Vec<(Answering, Answer)>,
     orders: Vec<(oneshot::Sender<bool>, bool)>,
     starts: Vec<Start>,
+    pushes: Vec<Push>,
     shown: Vec<Shown>,
 }
 
@@ -206,6 +210,7 @@ impl Writer {
                 clock: parts.clock,
                 random: parts.random,
                 start: parts.start,
+                push: parts.push,
                 shown: parts.shown,
                 metrics: parts.metrics,
             },
@@ -317,14 +322,16 @@ impl Writer {
     fn let_out(&mut self, door_count: usize, began: Instant) {
         let batch = std::mem::take(&mut self.batch);
         for (answer, reply) in batch.answers {
-            // Who asked may have hung up; what followed is recorded all the same.
-            let _ = answer.send(reply);
+            answer.send(reply);
         }
         for (answer, found) in batch.orders {
             let _ = answer.send(found);
         }
         for start in batch.starts {
             (self.parts.start)(start);
+        }
+        if !batch.pushes.is_empty() {
+            (self.parts.push)(batch.pushes);
         }
         for shown in batch.shown {
             // An error only says that nobody is looking.

@@ -94,6 +94,7 @@ impl Writer {
         for effect in outcome.effects {
             self.add_effect(to, effect);
         }
+        self.batch.pushes.extend(outcome.pushes);
         Ok(Ok(Outcome { reply: outcome.reply, next_part: outcome.next_part, ..Outcome::default() }))
     }
 

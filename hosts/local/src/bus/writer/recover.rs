@@ -22,7 +22,7 @@ impl Writer {
             }
         }
         for (answer, _) in batch.answers {
-            let _ = answer.send(Err(Failure::retry("what followed could not be stored")));
+            answer.send(Err(Failure::retry("what followed could not be stored")));
         }
         drop(batch.orders);
         if let Err(failed) = lock(&self.db).execute_batch("ROLLBACK") {

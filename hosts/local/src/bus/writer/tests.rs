@@ -14,13 +14,15 @@ use proptest::prelude::*;
 use switchboard_core::event::{Change, Detail, RoomChanged};
 use switchboard_core::{
     Address, Arrival, ArrivalId, Declaration, Door, DoorAccess, Event, EventId, Expect, Failure, Key,
-    Message, MessageId, Outcome, Reply, Report, Revision, Sender, Surface, TimerChange, View, What, Write,
+    MAX_BODY_BYTES, Message, MessageId, Outcome, Reply, Report, Revision, Sender, Surface, TimerChange, View,
+    What, Write,
 };
 use tempfile::TempDir;
 
 use super::*;
 use crate::bus::archive::Archive;
 use crate::bus::database;
+use crate::bus::inbox::{Answering, Asked};
 use switchboard_hosts::attempt::Attempted as AttemptResult;
 
 struct Echo;
@@ -33,6 +35,7 @@ static DECLARATION: Declaration = Declaration {
         methods: &["POST"],
         access: DoorAccess::Private,
         content_types: &[],
+        max_bytes: MAX_BODY_BYTES,
     }],
     listeners: &["echo.out"],
 };
@@ -49,6 +52,7 @@ impl Bridge for Echo {
     async fn decide(&self, arrival: &Arrival<'_>, view: &dyn View) -> Result<Outcome, Failure> {
         let text = match arrival.what {
             What::Request(request) => String::from_utf8_lossy(request.body()).into_owned(),
+            What::Frame(frame) => frame.text.clone(),
             What::Event { event, .. } => return hear(event),
             What::Timer(timer) => timer.body.clone(),
         };
@@ -154,6 +158,7 @@ fn writer(directory: &TempDir, now: &Arc<AtomicI64>, inbox: &Arc<Inbox>, under_w
             let asks = start.look_since.is_some();
             starts.lock().unwrap().push_back((start.id, start.effect.destination, text, asks));
         }),
+        push: Box::new(|_| {}),
         shown: broadcast::channel(16).0,
         metrics: Arc::new(Metrics::new().unwrap()),
     })
@@ -197,8 +202,9 @@ impl Desk {
     fn knock(&mut self, text: &str) -> Result<Reply, Failure> {
         let (answer, mut answered) = oneshot::channel();
         let arrival = ArrivalId::from_cause(&[text]);
-        let request = http::Request::new(Bytes::from(text.to_owned()));
-        assert!(self.inbox.knock(DoorJob { door: "echo.door", arrival, request, answer }));
+        let asked = Asked::Request(http::Request::new(Bytes::from(text.to_owned())));
+        let answer = Answering::Request(answer);
+        assert!(self.inbox.knock(DoorJob { door: "echo.door", arrival, once: false, asked, answer }));
         self.turn();
         let result = answered.try_recv().unwrap_or_else(|_| Err(Failure::retry("no answer")));
         if result.is_ok() {
