@@ -42,6 +42,14 @@ impl ScriptedHttp {
         Self { answers: Mutex::new(answers.into_iter().collect()), sent: Mutex::default() }
     }
 
+    /// Puts another answer at the end of the script.
+    ///
+    /// # Panics
+    /// When a test panicked while it asked.
+    pub fn then(&self, answer: Answer) {
+        self.answers.lock().expect("no test panics while it holds this").push_back(answer);
+    }
+
     /// An answer with a JSON body.
     pub fn json(status: u16, body: &str) -> Answer {
         Self::answer(status, &[("content-type", "application/json")], body.as_bytes().to_vec())
@@ -77,12 +85,16 @@ impl Http for ScriptedHttp {
             .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
             .collect();
         headers.sort();
+        let next = self.answers.lock().expect("no test panics while it holds this").pop_front();
+        let next = next.unwrap_or_else(|| Err(HttpError::NotSent("the script has ended".into())));
+        if matches!(next, Err(HttpError::NotSent(_))) {
+            return next;
+        }
         self.sent.lock().expect("no test panics while it holds this").push(SentRequest {
             line: format!("{} {}", request.method(), request.uri()),
             headers,
             body: String::from_utf8_lossy(request.body()).into_owned(),
         });
-        let next = self.answers.lock().expect("no test panics while it holds this").pop_front();
-        next.unwrap_or_else(|| Err(HttpError::NotSent("the script has ended".into())))
+        next
     }
 }
