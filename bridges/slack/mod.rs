@@ -8,9 +8,9 @@
 //! Out: the Web API, <https://docs.slack.dev/reference/methods>. Scopes that the app needs: `channels:history`,
 //! `groups:history`, `channels:read`, `groups:read`, `users:read`, `files:read`, `files:write`, `chat:write`,
 //! `chat:write.customize`, `commands`, `metadata.message:read`,
-//! `reactions:read`.
+//! `reactions:read`, `reactions:write`.
 //!
-//! Deliberately not here: Socket Mode, reactions going out, and retracting what a Slack user wrote (a bot cannot
+//! Deliberately not here: Socket Mode, and retracting what a Slack user wrote (a bot cannot
 //! delete a person's message). Slack's limit of about one post a second and channel is kept by obeying its
 //! `Retry-After`: the room's lane waits, and no other.
 //!
@@ -275,7 +275,9 @@ impl Bridge for Slack {
             Deed::Post(post) => relay::settle_post(self, post, settlement, now, view).await,
             Deed::Upload(upload) => relay::settle_upload(self, upload, settlement, now, view).await,
             Deed::Fetch(fetch) => intake::settle_fetch(self, *fetch, settlement, now, view).await,
-            Deed::Update { .. } | Deed::Delete { .. } | Deed::Withdraw { .. } => Ok(Outcome::nothing()),
+            Deed::Update { .. } | Deed::Delete { .. } | Deed::React { .. } | Deed::Withdraw { .. } => {
+                Ok(Outcome::nothing())
+            }
         }
     }
 }

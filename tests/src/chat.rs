@@ -109,7 +109,7 @@ impl Socket {
         request
             .headers_mut()
             .insert("sec-websocket-protocol", HeaderValue::from_static("switchboard.chat.v1"));
-        match tokio_tungstenite::connect_async(request).await {
+        match tokio_tungstenite::connect_async_with_config(request, None, true).await {
             Ok((stream, _)) => Ok(Self { stream, heard: VecDeque::new(), closed: None }),
             Err(Error::Http(response)) => Err(response.status().as_u16()),
             Err(error) => panic!("no socket: {error}"),

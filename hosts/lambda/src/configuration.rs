@@ -72,6 +72,8 @@ impl Configuration {
             environment: self.values.clone(),
             rooms: Arc::new(rooms),
             links: Links::new(base, key),
+            listens_on: None,
+            issuer: None,
             document,
             listens_on: None,
             issuer: None,

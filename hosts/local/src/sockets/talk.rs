@@ -23,9 +23,9 @@ const PING_AFTER: Duration = Duration::from_secs(30);
 const SILENT: Duration = Duration::from_secs(75);
 /// So many mistakes in a minute are one too many.
 const MAX_MISTAKES: u32 = 20;
-/// Frames of any kind: so many at once, and so many a second.
-const FRAMES_AT_ONCE: f64 = 200.0;
-const FRAMES_A_SECOND: f64 = 50.0;
+/// Frames of any kind: so many at once, and so many a second; more where a person may post more than that.
+const FRAMES_AT_ONCE: u32 = 200;
+const FRAMES_A_SECOND: u32 = 50;
 /// Changes that a socket has asked for and that are not on the disk yet.
 const MAX_ON_THE_WAY: usize = 64;
 /// Rooms that one socket listens to.
@@ -62,7 +62,7 @@ pub(super) async fn talk(exchange: &Arc<Exchange>, socket: &Arc<Socket>, before:
         greeted: false,
         mistakes: 0,
         mistakes_since: now,
-        tokens: FRAMES_AT_ONCE,
+        tokens: f64::from(FRAMES_AT_ONCE.max(exchange.limits.posts_per_minute)),
         tokens_at: now,
         on_the_way: Arc::default(),
     };
@@ -209,8 +209,10 @@ impl Talk<'_> {
     /// A frame more: is it too fast?
     fn too_fast(&mut self) -> bool {
         let now = Instant::now();
-        let gained = now.duration_since(self.tokens_at).as_secs_f64() * FRAMES_A_SECOND;
-        self.tokens = (self.tokens + gained).min(FRAMES_AT_ONCE);
+        let posts = self.exchange.limits.posts_per_minute;
+        let a_second = f64::from(FRAMES_A_SECOND.max(posts / 30));
+        let gained = now.duration_since(self.tokens_at).as_secs_f64() * a_second;
+        self.tokens = (self.tokens + gained).min(f64::from(FRAMES_AT_ONCE.max(posts)));
         self.tokens_at = now;
         if self.tokens < 1.0 {
             return true;
