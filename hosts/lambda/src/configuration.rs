@@ -75,8 +75,6 @@ impl Configuration {
             listens_on: None,
             issuer: None,
             document,
-            listens_on: None,
-            issuer: None,
         })
     }
 }
