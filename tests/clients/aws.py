@@ -6,6 +6,7 @@ Run with the emulator's address as the only argument.
 
 import io
 import json
+import pathlib
 import sys
 import time
 import zipfile
@@ -28,21 +29,23 @@ def client(service):
     return boto3.client(service, **SETTINGS)
 
 
-def artifact(path):
-    """The zip of an artifact: one file, executable."""
+def artifact(path, wiring):
+    """The zip of an artifact: the program, and a wiring of its own if there is one."""
     info = zipfile.ZipInfo("bootstrap")
     info.external_attr = 0o755 << 16
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         with open(path, "rb") as binary:
             archive.writestr(info, binary.read())
+        for file in pathlib.Path(wiring).glob("*.json") if wiring else ():
+            archive.write(file, f"wiring/{file.name}")
     return packed.getvalue()
 
 
-def deploy(artifact_path, template, parameters, secrets):
+def deploy(artifact_path, template, wiring, parameters, secrets):
     s3, ssm, stacks = client("s3"), client("ssm"), client("cloudformation")
     s3.create_bucket(Bucket="artifacts")
-    s3.put_object(Bucket="artifacts", Key="artifact.zip", Body=artifact(artifact_path))
+    s3.put_object(Bucket="artifacts", Key="artifact.zip", Body=artifact(artifact_path, wiring))
     with open(template, encoding="utf-8") as file:
         body = file.read().replace("CodeUri: target/lambda/", "CodeUri: s3://artifacts/artifact.zip")
     s3.put_object(Bucket="artifacts", Key="template.yaml", Body=body.encode())
@@ -74,7 +77,136 @@ def resources():
     return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in listed}
 
 
-DEEDS = {"deploy": deploy, "resources": resources}
+def queues(ending):
+    return {name: url for name, url in resources().items() if name.endswith(ending) and url.startswith("http")}
+
+
+def scan(table):
+    pages = client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    return [{name: next(iter(value.values())) for name, value in item.items()} for page in pages for item in page["Items"]]
+
+
+def tables():
+    return [name for logical, name in resources().items() if logical.endswith("Table") and logical != "JournalTable"]
+
+
+def open_work():
+    """How much is under way: messages in queues (those that wait for their time apart), what is open in tables."""
+    sqs, counts = client("sqs"), {"messages": 0, "effects": 0, "deliveries": 0}
+    for url in queues("Queue").values():
+        wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
+        counts["messages"] += sum(int(count) for count in attributes.values())
+    for table in tables():
+        for row in scan(table):
+            if row["sk"].startswith("e#") and row.get("st") not in ("done", "dead"):
+                counts["effects"] += 1
+            if row["sk"] == "w" and row["pk"].startswith("r#") and "dead" not in row:
+                counts["deliveries"] += 1
+    return counts
+
+
+def dead_letters():
+    """What is in the queues of dead letters; it stays there."""
+    sqs, letters = client("sqs"), []
+    for url in queues("DeadLetters").values():
+        while True:
+            got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=2)
+            if not got.get("Messages"):
+                break
+            for message in got["Messages"]:
+                body = json.loads(message["Body"])
+                letter = body.get("switchboard", {}).get("dead-letter", {"message": body, "reason": "from the queue itself"})
+                letters.append(letter | {"id": len(letters) + 1})
+    return letters
+
+
+def redrive():
+    """Puts all dead letters back into the queues that they came from."""
+    sqs, moved = client("sqs"), 0
+    sources = queues("Queue")
+    for name, url in queues("DeadLetters").items():
+        source = sources[name.removesuffix("DeadLetters") + "Queue"]
+        while True:
+            got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=30)
+            if not got.get("Messages"):
+                break
+            for message in got["Messages"]:
+                sqs.send_message(QueueUrl=source, MessageBody=message["Body"])
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                moved += 1
+    return moved
+
+
+def send(queue, body):
+    """Puts a message into a queue of the stack."""
+    client("sqs").send_message(QueueUrl=resources()[queue], MessageBody=body)
+
+
+def trace(word):
+    """What the journal knows by a word: envelopes, oldest first."""
+    dynamodb, table = client("dynamodb"), resources()["JournalTable"]
+
+    def query(partition):
+        pages = dynamodb.get_paginator("query").paginate(
+            TableName=table,
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :p",
+            ExpressionAttributeValues={":p": {"S": partition}},
+        )
+        return [item for page in pages for item in page["Items"]]
+
+    ids = [item["sk"]["S"].split("#", 1)[1] for item in query(f"w#{word}")] or [word]
+    found = [item for id in ids for item in query(f"e#{id}")]
+    return [{"event": json.loads(item["event"]["S"])} for item in found]
+
+
+def journal():
+    """Every event that the journal has."""
+    rows = scan(resources()["JournalTable"])
+    return [json.loads(row["event"]) for row in rows if row["sk"] == "e"]
+
+
+def logs():
+    """What the functions have logged."""
+    found = {}
+    for name, group in resources().items():
+        if not name.endswith("Log"):
+            continue
+        pages = client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        lines = [event["message"] for page in pages for event in page["events"]]
+        found[group] = [line for line in lines if line.startswith("{")]
+    return found
+
+
+def calls():
+    """Which role has asked for what: a list of [role, action, error]."""
+    pages = client("cloudtrail").get_paginator("lookup_events").paginate()
+    found = {}
+    for page in pages:
+        for event in page["Events"]:
+            told = json.loads(event["CloudTrailEvent"])
+            who = told.get("userIdentity", {}).get("arn", "")
+            if "assumed-role" not in who:
+                continue
+            service = told["eventSource"].split(".")[0]
+            key = (who.split("/")[1], f"{service}:{told['eventName']}", told.get("errorCode", ""))
+            found[key] = found.get(key, 0) + 1
+    return [[*key, count] for key, count in sorted(found.items())]
+
+
+DEEDS = {
+    "deploy": deploy,
+    "resources": resources,
+    "open": open_work,
+    "dead-letters": dead_letters,
+    "redrive": redrive,
+    "send": send,
+    "trace": trace,
+    "journal": journal,
+    "logs": logs,
+    "calls": calls,
+}
 
 for line in sys.stdin:
     asked = json.loads(line)

@@ -92,7 +92,11 @@ impl House {
             .expect("a configuration file");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}/sandbox", listener.local_addr().expect("an address"));
-        let hub = Hub::start(directory.path(), &base, 0).await;
+        let hub = if deployed() {
+            Hub::deployed(directory.path(), configuration, &base).await
+        } else {
+            Hub::start(directory.path(), &base, 0).await
+        };
 
         let mut settings = Settings::for_hub(&hub.base());
         settings.public_base = PUBLIC.into();
@@ -257,6 +261,20 @@ impl House {
         self.sandbox.stop().await;
         self.server.abort();
     }
+}
+
+/// Whether the stories are about the deployed house: `SWITCHBOARD_STORIES_ON=aws`.
+pub fn deployed() -> bool {
+    std::env::var_os("SWITCHBOARD_STORIES_ON").is_some_and(|host| host == "aws")
+}
+
+/// For stories that only one machine can tell (its process is killed, its files are read): true when this run is
+/// about the deployed house, and so the story is over.
+pub fn needs_one_machine(why: &str) -> bool {
+    if deployed() {
+        eprintln!("not told of the deployed house: {why}");
+    }
+    deployed()
 }
 
 /// The events of a trace that are of this kind, each its detail.

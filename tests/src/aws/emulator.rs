@@ -45,6 +45,9 @@ impl Emulator {
                 .env("AWS_REGION", "us-east-1")
                 .env("IOT_MTLS_ENABLED", "0")
                 .env("SFTP_ENABLED", "0")
+                // Which function asks for what: the grants of the template are compared with it.
+                .env("CLOUDTRAIL_RECORDING", "1")
+                .env("CLOUDTRAIL_MAX_EVENTS", "200000")
                 .env("AUTH", if enforcing { "true" } else { "false" })
                 .current_dir(directory.path())
                 .stdout(Stdio::from(log.try_clone().expect("a log file")))
