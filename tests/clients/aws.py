@@ -1,9 +1,10 @@
 """Deploys template.yaml to an emulator of AWS and asks it things, for the stories.
 
 Reads one JSON object a line ({"do": NAME, ...}) and answers each with one line: {"ok": ...} or {"error": ...}.
-Run with the emulator's address as the only argument.
+Run with the emulator's address; with a deed's name after it, that is all it does.
 """
 
+import functools
 import io
 import json
 import pathlib
@@ -70,6 +71,7 @@ def deploy(artifact_path, template, wiring, parameters, secrets):
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
+@functools.cache
 def resources():
     """Logical id: physical id, of every resource of the stack."""
     pages = client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK)
@@ -106,36 +108,37 @@ def open_work():
     return counts
 
 
-def dead_letters():
-    """What is in the queues of dead letters; it stays there."""
-    sqs, letters = client("sqs"), []
-    for url in queues("DeadLetters").values():
+def letters():
+    """(queue, receipt handle, body) of every dead letter; they are there again after two seconds."""
+    sqs, found = client("sqs"), []
+    for name, url in sorted(queues("DeadLetters").items()):
         while True:
             got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=2)
             if not got.get("Messages"):
                 break
-            for message in got["Messages"]:
-                body = json.loads(message["Body"])
-                letter = body.get("switchboard", {}).get("dead-letter", {"message": body, "reason": "from the queue itself"})
-                letters.append(letter | {"id": len(letters) + 1})
-    return letters
+            found += [(name, message["ReceiptHandle"], message["Body"]) for message in got["Messages"]]
+        for at, _ in enumerate(found):
+            if found[at][0] == name:
+                sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=found[at][1], VisibilityTimeout=0)
+    return found
 
 
-def redrive():
-    """Puts all dead letters back into the queues that they came from."""
-    sqs, moved = client("sqs"), 0
-    sources = queues("Queue")
-    for name, url in queues("DeadLetters").items():
-        source = sources[name.removesuffix("DeadLetters") + "Queue"]
-        while True:
-            got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=30)
-            if not got.get("Messages"):
-                break
-            for message in got["Messages"]:
-                sqs.send_message(QueueUrl=source, MessageBody=message["Body"])
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-                moved += 1
-    return moved
+def dead_letters():
+    """What is in the queues of dead letters, each with its number; it stays there."""
+    told = []
+    for number, (_, _, text) in enumerate(letters(), 1):
+        body = json.loads(text)
+        letter = body.get("switchboard", {}).get("dead-letter") or {"message": body, "reason": "from the queue itself"}
+        told.append(letter | {"id": number})
+    return told
+
+
+def redrive(number):
+    """Puts a dead letter back into the queue that it came from."""
+    name, receipt, body = letters()[number - 1]
+    sqs, known = client("sqs"), resources()
+    sqs.send_message(QueueUrl=known[name.removesuffix("DeadLetters") + "Queue"], MessageBody=body)
+    sqs.delete_message(QueueUrl=known[name], ReceiptHandle=receipt)
 
 
 def send(queue, body):
@@ -156,9 +159,19 @@ def trace(word):
         )
         return [item for page in pages for item in page["Items"]]
 
-    ids = [item["sk"]["S"].split("#", 1)[1] for item in query(f"w#{word}")] or [word]
-    found = [item for id in ids for item in query(f"e#{id}")]
-    return [{"event": json.loads(item["event"]["S"])} for item in found]
+    def known_by(word):
+        return {item["sk"]["S"] for item in query(f"w#{word}")}
+
+    def read(place):
+        return json.loads(query("e#" + place.split("#", 1)[1])[0]["event"]["S"])
+
+    places = known_by(word) or {f"#{word}"} if query(f"e#{word}") else known_by(word)
+    # What belongs to the same messages belongs to the story.
+    details = [read(place)["detail"] for place in places]
+    messages = {detail.get("message", {}).get("id") or detail.get("message_id") for detail in details}
+    for message in messages - {None}:
+        places |= known_by(message)
+    return [{"event": read(place)} for place in sorted(places)]
 
 
 def journal():
@@ -207,6 +220,10 @@ DEEDS = {
     "logs": logs,
     "calls": calls,
 }
+
+if len(sys.argv) > 2:
+    print(json.dumps(DEEDS[sys.argv[2]](), indent=1))
+    sys.exit()
 
 for line in sys.stdin:
     asked = json.loads(line)

@@ -246,6 +246,16 @@ impl Hub {
         answer["dead_letters"].as_array().expect("a list").clone()
     }
 
+    /// Has a dead letter tried again.
+    pub async fn redrive(&self, letter: &Value) {
+        if let Runs::Deployed(stack) = &self.runs {
+            stack.ask_with(json!({ "do": "redrive", "number": letter["id"] })).await;
+            return;
+        }
+        let path = format!("/api/dead-letters/{}/redrive", letter["id"]);
+        assert_eq!(self.order("POST", &path, Value::Null).await.0, 200, "{letter:#}");
+    }
+
     /// Waits until it is ready.
     pub async fn ready(&self) {
         until("the hub is ready", || async { self.get("/readyz").await.0 == 200 }).await;
