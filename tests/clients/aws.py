@@ -7,7 +7,9 @@ Run with the emulator's address; with a deed's name after it, that is all it doe
 import functools
 import io
 import json
+import os
 import pathlib
+import signal
 import sys
 import time
 import zipfile
@@ -192,20 +194,108 @@ def logs():
     return found
 
 
-def calls():
-    """Which role has asked for what: a list of [role, action, error]."""
-    pages = client("cloudtrail").get_paginator("lookup_events").paginate()
+def processes():
+    """Process id: environment, of each function that the emulator runs."""
     found = {}
-    for page in pages:
+    for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
+        try:
+            pairs = (entry.split("=", 1) for entry in path.read_text(errors="replace").split("\0") if "=" in entry)
+            environment = dict(pairs)
+            command = path.with_name("cmdline").read_text()
+        except OSError:
+            continue
+        if environment.get("AWS_ENDPOINT_URL") == ENDPOINT and "bootstrap" in command:
+            found[int(path.parent.name)] = environment
+    return found
+
+
+def kill(function):
+    """Kills the processes of a function (or of all, if empty) at once; gives how many."""
+    victims = [
+        process
+        for process, environment in processes().items()
+        if environment["AWS_LAMBDA_FUNCTION_NAME"] == f"{STACK}-{function}" or not function
+    ]
+    for process in victims:
+        os.kill(process, signal.SIGKILL)
+    return len(victims)
+
+
+def calls():
+    """Which function has asked for what: {function: {action: count}}. A transaction counts as its single writes."""
+    functions = {
+        environment["AWS_ACCESS_KEY_ID"]: environment["AWS_LAMBDA_FUNCTION_NAME"].removeprefix(f"{STACK}-")
+        for environment in processes().values()
+    }
+    cloudtrail, token, found = client("cloudtrail"), {}, {}
+    members = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+    while True:
+        page = cloudtrail.lookup_events(MaxResults=50, **token)
         for event in page["Events"]:
             told = json.loads(event["CloudTrailEvent"])
-            who = told.get("userIdentity", {}).get("arn", "")
-            if "assumed-role" not in who:
+            function = functions.get(told["userIdentity"]["accessKeyId"])
+            if function is None:
                 continue
-            service = told["eventSource"].split(".")[0]
-            key = (who.split("/")[1], f"{service}:{told['eventName']}", told.get("errorCode", ""))
-            found[key] = found.get(key, 0) + 1
-    return [[*key, count] for key, count in sorted(found.items())]
+            service, name = told["eventSource"].split(".")[0], told["eventName"]
+            actions = [name]
+            if name == "TransactWriteItems":
+                items = (told["requestParameters"] or {}).get("TransactItems", [])
+                actions = [members[member] for item in items for member in item] + [name]
+            for action in actions:
+                counts = found.setdefault(function, {})
+                counts[f"{service}:{action}"] = counts.get(f"{service}:{action}", 0) + 1
+        if not page.get("NextToken"):
+            return found
+        token = {"NextToken": page["NextToken"]}
+
+
+def roles():
+    """Function: the logical name of its role's statements."""
+    return {name.removesuffix("Role"): role for name, role in resources().items() if name.endswith("Role")}
+
+
+def grants():
+    """What each role may: {logical name of the function: [[action, resource], ...]}."""
+    iam, found = client("iam"), {}
+    for name, role in roles().items():
+        attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+        found[name] = [[policy["PolicyName"], "attached"] for policy in attached]
+        for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+            for statement in document["Statement"]:
+                listed = lambda value: value if isinstance(value, list) else [value]
+                for action in listed(statement["Action"]):
+                    found[name] += [[action, resource] for resource in listed(statement["Resource"])]
+    return found
+
+
+def deny(function, action):
+    """Takes an action away from a function's role."""
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}]}
+    client("iam").put_role_policy(RoleName=roles()[function], PolicyName="denied", PolicyDocument=json.dumps(document))
+
+
+def allow(function):
+    """Gives it back."""
+    client("iam").delete_role_policy(RoleName=roles()[function], PolicyName="denied")
+
+
+def describe():
+    """What is deployed: patterns of rules, handlers, and how many batches of a queue are handled at once."""
+    known = resources()
+    events, functions = client("events"), client("lambda")
+    rules = events.list_rules(EventBusName=known["Bus"])["Rules"]
+    mappings = functions.list_event_source_mappings()["EventSourceMappings"]
+    listed = [page for page in functions.get_paginator("list_functions").paginate()]
+    handlers = {f["FunctionName"]: f["Handler"] for page in listed for f in page["Functions"]}
+    return {
+        "rules": {rule["Name"].removeprefix(f"{STACK}-"): json.loads(rule["EventPattern"]) for rule in rules},
+        "handlers": sorted(handlers.values()),
+        "concurrency": {
+            handlers[mapping["FunctionArn"].split(":")[6]]: mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
+            for mapping in mappings
+        },
+    }
 
 
 DEEDS = {
@@ -219,6 +309,11 @@ DEEDS = {
     "journal": journal,
     "logs": logs,
     "calls": calls,
+    "grants": grants,
+    "deny": deny,
+    "allow": allow,
+    "kill": kill,
+    "describe": describe,
 }
 
 if len(sys.argv) > 2:

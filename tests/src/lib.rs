@@ -62,6 +62,12 @@ impl House {
         Self::open_with(configuration, |_| {}).await
     }
 
+    /// The house as it is deployed, whatever this run is about.
+    pub async fn open_deployed(configuration: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        Self::build(directory, configuration, |_| {}, true).await
+    }
+
     /// The same, where a listener gives up after so many attempts.
     pub async fn open_impatient(configuration: &str, listener: &str, attempts: u32) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
@@ -86,13 +92,22 @@ impl House {
     }
 
     async fn open_in(directory: TempDir, configuration: &str, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::build(directory, configuration, change, deployed()).await
+    }
+
+    async fn build(
+        directory: TempDir,
+        configuration: &str,
+        change: impl FnOnce(&mut Settings),
+        deployed: bool,
+    ) -> Self {
         // Another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         std::fs::write(directory.path().join("switchboard.toml"), configuration)
             .expect("a configuration file");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}/sandbox", listener.local_addr().expect("an address"));
-        let hub = if deployed() {
+        let hub = if deployed {
             Hub::deployed(directory.path(), configuration, &base).await
         } else {
             Hub::start(directory.path(), &base, 0).await
