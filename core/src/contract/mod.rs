@@ -49,7 +49,7 @@ mod tests {
             });
         }
         async fn seen(&self) -> Vec<SentRequest> {
-            self.sent()
+            self.arrived()
         }
     }
 

@@ -33,7 +33,8 @@ pub type Answer = Result<http::Response<Bytes>, HttpError>;
 #[derive(Debug, Default)]
 pub struct ScriptedHttp {
     answers: Mutex<VecDeque<Answer>>,
-    sent: Mutex<Vec<SentRequest>>,
+    /// With whether it reached the provider.
+    sent: Mutex<Vec<(SentRequest, bool)>>,
 }
 
 impl ScriptedHttp {
@@ -72,7 +73,17 @@ impl ScriptedHttp {
     /// # Panics
     /// When a test panicked while it asked.
     pub fn sent(&self) -> Vec<SentRequest> {
-        self.sent.lock().expect("no test panics while it holds this").clone()
+        let sent = self.sent.lock().expect("no test panics while it holds this");
+        sent.iter().map(|(request, _)| request.clone()).collect()
+    }
+
+    /// What reached the provider, in order.
+    ///
+    /// # Panics
+    /// When a test panicked while it asked.
+    pub fn arrived(&self) -> Vec<SentRequest> {
+        let sent = self.sent.lock().expect("no test panics while it holds this");
+        sent.iter().filter(|(_, arrived)| *arrived).map(|(request, _)| request.clone()).collect()
     }
 }
 
@@ -87,14 +98,15 @@ impl Http for ScriptedHttp {
         headers.sort();
         let next = self.answers.lock().expect("no test panics while it holds this").pop_front();
         let next = next.unwrap_or_else(|| Err(HttpError::NotSent("the script has ended".into())));
-        if matches!(next, Err(HttpError::NotSent(_))) {
-            return next;
-        }
-        self.sent.lock().expect("no test panics while it holds this").push(SentRequest {
-            line: format!("{} {}", request.method(), request.uri()),
-            headers,
-            body: String::from_utf8_lossy(request.body()).into_owned(),
-        });
+        let arrived = !matches!(next, Err(HttpError::NotSent(_)));
+        self.sent.lock().expect("no test panics while it holds this").push((
+            SentRequest {
+                line: format!("{} {}", request.method(), request.uri()),
+                headers,
+                body: String::from_utf8_lossy(request.body()).into_owned(),
+            },
+            arrived,
+        ));
         next
     }
 }
