@@ -64,6 +64,12 @@ impl House {
         Self::open_with(configuration, |_| {}).await
     }
 
+    /// The house as it is deployed, whatever this run is about.
+    pub async fn open_deployed(configuration: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        Self::build(directory, configuration, |_| {}, true).await
+    }
+
     /// The same, where a listener gives up after so many attempts.
     pub async fn open_impatient(configuration: &str, listener: &str, attempts: u32) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
@@ -88,13 +94,26 @@ impl House {
     }
 
     async fn open_in(directory: TempDir, configuration: &str, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::build(directory, configuration, change, deployed()).await
+    }
+
+    async fn build(
+        directory: TempDir,
+        configuration: &str,
+        change: impl FnOnce(&mut Settings),
+        deployed: bool,
+    ) -> Self {
         // Another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         std::fs::write(directory.path().join("switchboard.toml"), configuration)
             .expect("a configuration file");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}/sandbox", listener.local_addr().expect("an address"));
-        let hub = Hub::start(directory.path(), &base, 0).await;
+        let hub = if deployed {
+            Hub::deployed(directory.path(), configuration, &base).await
+        } else {
+            Hub::start(directory.path(), &base, 0).await
+        };
 
         let mut settings = Settings::for_hub(&hub.base());
         settings.public_base = PUBLIC.into();
@@ -140,6 +159,14 @@ impl House {
     pub async fn text(&self, phone: &str, body: &str) -> u64 {
         let sent = self.control("POST", &format!("/phone/{phone}/text"), json!({ "body": body })).await;
         sent["webhook"]["status"].as_u64().unwrap_or(0)
+    }
+
+    /// What is said at once on AWS has no order of its own: the gate numbers it as it comes. So a story that counts
+    /// on the order of what it says waits there until the one is through before it says the next.
+    pub async fn in_turn(&self) {
+        if deployed() {
+            self.hub.quiet().await;
+        }
     }
 
     /// Phones join a room, each under a name, and have read what they are told.
@@ -259,6 +286,20 @@ impl House {
         self.sandbox.stop().await;
         self.server.abort();
     }
+}
+
+/// Whether the stories are about the deployed house: `SWITCHBOARD_STORIES_ON=aws`.
+pub fn deployed() -> bool {
+    std::env::var_os("SWITCHBOARD_STORIES_ON").is_some_and(|host| host == "aws")
+}
+
+/// For stories that only one machine can tell (its process is killed, its files are read): true when this run is
+/// about the deployed house, and so the story is over.
+pub fn needs_one_machine(why: &str) -> bool {
+    if deployed() {
+        eprintln!("not told of the deployed house: {why}");
+    }
+    deployed()
 }
 
 /// The events of a trace that are of this kind, each its detail.
