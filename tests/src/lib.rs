@@ -86,14 +86,28 @@ impl House {
         Self::open_in(tempfile::tempdir().expect("a directory"), configuration, change).await
     }
 
+    /// A hub that listens on a port that is known beforehand.
+    pub async fn open_at(configuration: &str, port: u16) -> Self {
+        Self::open_on(tempfile::tempdir().expect("a directory"), configuration, port, |_| {}).await
+    }
+
     async fn open_in(directory: TempDir, configuration: &str, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::open_on(directory, configuration, 0, change).await
+    }
+
+    async fn open_on(
+        directory: TempDir,
+        configuration: &str,
+        port: u16,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         // Another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         std::fs::write(directory.path().join("switchboard.toml"), configuration)
             .expect("a configuration file");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}/sandbox", listener.local_addr().expect("an address"));
-        let hub = Hub::start(directory.path(), &base, 0).await;
+        let hub = Hub::start(directory.path(), &base, port).await;
 
         let mut settings = Settings::for_hub(&hub.base());
         settings.public_base = PUBLIC.into();

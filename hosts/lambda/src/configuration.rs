@@ -73,7 +73,6 @@ impl Configuration {
             rooms: Arc::new(rooms),
             links: Links::new(base, key),
             listens_on: None,
-            issuer: None,
             document,
         })
     }
