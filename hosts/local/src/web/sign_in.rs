@@ -37,9 +37,9 @@ fn failed(failure: &Failure) -> Response {
 }
 
 /// The issuer, on a request under a name of ours: both are top-level navigations and have no `Origin`.
-fn issuer<'a>(hub: &'a Hub, headers: &HeaderMap) -> Result<&'a SignIn, Response> {
-    hub.page_hosts.check_host(headers).map_err(|(status, reason)| refusal(status, reason))?;
-    let none = || refusal(StatusCode::NOT_FOUND, "no issuer of accounts is configured");
+fn issuer<'a>(hub: &'a Hub, headers: &HeaderMap) -> Result<&'a SignIn, Box<Response>> {
+    hub.page_hosts.check_host(headers).map_err(|(status, reason)| Box::new(refusal(status, reason)))?;
+    let none = || Box::new(refusal(StatusCode::NOT_FOUND, "no issuer of accounts is configured"));
     hub.sign_in.as_deref().ok_or_else(none)
 }
 
@@ -64,7 +64,7 @@ async fn start(
     let base = base(&hub, &headers);
     let sent = match issuer(&hub, &headers) {
         Ok(issuer) => issuer.start(&base, query.get("next").map(String::as_str)).await,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     match sent {
         Ok(sent) => {
@@ -89,7 +89,7 @@ async fn callback(
     let base = base(&hub, headers);
     let verified = match issuer(&hub, headers) {
         Ok(issuer) => issuer.finish(&query, given, (hub.clock)()).await,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let (verified, next) = match verified {
         Ok(verified) => verified,
