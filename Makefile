@@ -8,12 +8,14 @@ VENV := $(TOOLS)/venv
 AWS := $(TOOLS)/aws
 SAM := $(TOOLS)/sam
 NODE := $(TOOLS)/node
+BROWSER := $(TOOLS)/browser
+LIGHTHOUSE := $(TOOLS)/lighthouse
 
 # The pages, which the program embeds.
 PAGES := web/dist/index.html
 WEB := $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print)
 
-.PHONY: run build pages test check setup bench soak clean
+.PHONY: run build pages test check setup bench lighthouse soak clean
 
 ## Builds and starts the hub: no account needed.
 run: build
@@ -46,10 +48,14 @@ check: pages
 	$(CARGO) build --workspace --bins --examples --locked
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_SOAK_S=60 $(CARGO) test --workspace --locked --no-fail-fast
 
-## The official clients (Python, Node), the emulator of AWS, what checks the template, and strace.
-setup: $(VENV)/.done $(AWS)/.done $(SAM)/.done $(NODE)/.done
+## The official clients (Python, Node), the emulator of AWS, what checks the template, what drives a browser, Chromium
+## with a font of emoji, and strace.
+setup: $(VENV)/.done $(AWS)/.done $(SAM)/.done $(NODE)/.done $(BROWSER)/.done
 	@command -v strace >/dev/null || { echo "installing strace"; apt-get install -y strace >/dev/null; } \
 		|| { echo "strace is missing and could not be installed: install it and try again" >&2; exit 1; }
+	@command -v chromium >/dev/null || { echo "installing chromium"; \
+		apt-get update -qq; apt-get install -y chromium fonts-noto-color-emoji >/dev/null; } \
+		|| { echo "chromium is missing and could not be installed: install it and try again" >&2; exit 1; }
 
 $(VENV)/.done: tests/clients/requirements.txt
 $(AWS)/.done: tests/clients/requirements-aws.txt
@@ -67,10 +73,27 @@ $(NODE)/.done: tests/clients/package.json tests/clients/package-lock.json
 	npm ci --prefix $(NODE) --ignore-scripts --silent
 	touch $@
 
+$(BROWSER)/.done: tests/browser/package.json tests/browser/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js and try again" >&2; exit 1; }
+	mkdir -p $(BROWSER)
+	cp tests/browser/package.json tests/browser/package-lock.json $(BROWSER)/
+	npm ci --prefix $(BROWSER) --ignore-scripts --silent
+	touch $@
+
 ## Measures; results go into docs/figures.md by hand.
-bench: build
+bench: build lighthouse
 	$(CARGO) run --release --locked --package switchboard-stories --bin bench
 	$(CARGO) run --release --locked --package switchboard-rules --example bench
+
+## Lighthouse's marks for each page of the release build; fails below 95 (performance: 90).
+lighthouse: build $(LIGHTHOUSE)/.done
+	NODE_MODULES="$(abspath $(LIGHTHOUSE))/node_modules" node tests/browser/lighthouse/measure.mjs $(TARGET)/release/switchboard
+
+$(LIGHTHOUSE)/.done: tests/browser/lighthouse/package.json tests/browser/lighthouse/package-lock.json
+	mkdir -p $(LIGHTHOUSE)
+	cp tests/browser/lighthouse/package.json tests/browser/lighthouse/package-lock.json $(LIGHTHOUSE)/
+	npm ci --prefix $(LIGHTHOUSE) --ignore-scripts --silent
+	touch $@
 
 ## The long tests: 200 kills, an hour of random rules and events.
 soak: setup

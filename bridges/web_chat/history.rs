@@ -72,7 +72,9 @@ pub(super) async fn room_changed(
     let key = store::entry_key(room, at);
     let Seen { value: entry, expect } = store::seen::<Entry>(view, &key).await?;
     let Some(mut entry) = entry else { return Ok(outcome) };
-    let by = changed.by.as_ref().map(|by| who(links, by));
+    // Where nobody is named, the message's own sender did it.
+    let own = (changed.change == Change::Reacted).then_some(&changed.message.sender);
+    let by = changed.by.as_ref().or(own).map(|by| who(links, by));
     alter(&mut entry, changed, by.as_ref());
     let logged = Logged { change: changed.change, at, by, reaction: changed.reaction.clone() };
     let frame = change_frame(seq, shown(links, now, room, at, &entry, Some(&place)), Some(&logged))?;

@@ -367,7 +367,8 @@ impl Event {
     }
 
     /// Reads an envelope. Unknown fields are ignored. The id is `detail.event_id`, since EventBridge replaces
-    /// the envelope's own.
+    /// the envelope's own; the time is `detail.event_time` where that is given, since EventBridge cuts the
+    /// envelope's to seconds.
     ///
     /// # Errors
     /// [`Failure::Bug`] when it is not an event of ours.
@@ -375,17 +376,19 @@ impl Event {
         #[derive(Deserialize)]
         struct WithId {
             event_id: EventId,
+            #[serde(default)]
+            event_time: Option<Timestamp>,
         }
         let broken = |error: serde_json::Error| Failure::bug(format!("not an event: {error}"));
         let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(broken)?;
-        let WithId { event_id } = serde_json::from_str(envelope.detail.get()).map_err(broken)?;
+        let WithId { event_id, event_time } = serde_json::from_str(envelope.detail.get()).map_err(broken)?;
         let Some(bridge) = envelope.source.strip_prefix(SOURCE_PREFIX) else {
             return Err(Failure::bug(format!("not an event of ours: source {:?}", envelope.source)));
         };
         Ok(Self {
             id: event_id,
             bridge: Cow::Owned(bridge.to_owned()),
-            time: envelope.time,
+            time: event_time.unwrap_or(envelope.time),
             replay: envelope.replay_name,
             detail: Detail::from_json(&envelope.detail_type, envelope.detail.get())?,
         })
@@ -487,6 +490,17 @@ mod tests {
         assert_eq!(json["detail"]["message"]["room"], "lobby");
         assert!(json.get("replay-name").is_none());
         assert_eq!(Event::decode(&bytes).unwrap(), event);
+    }
+
+    #[test]
+    fn an_event_that_eventbridge_has_handed_out_is_the_one_that_was_published() {
+        let mut event = posted("hello");
+        event.time = Timestamp::from_ms(1_700_000_000_123);
+        let mut json: serde_json::Value = serde_json::from_slice(&event.encode().unwrap()).unwrap();
+        json["id"] = "6a7e8feb-b491-4cf7-a9f1-bf3703467718".into();
+        json["time"] = "2023-11-14T22:13:20Z".into();
+        json["detail"]["event_time"] = "2023-11-14T22:13:20.123Z".into();
+        assert_eq!(Event::decode(json.to_string().as_bytes()).unwrap(), event);
     }
 
     #[test]

@@ -4,29 +4,40 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::aws::Stack;
 use crate::{HUB_NUMBER, PATIENCE, PUBLIC, SLACK_SECRET, TWILIO_ACCOUNT, TWILIO_TOKEN, until};
 
-/// A running hub.
+/// A running hub: a process on this machine, or the house as it is deployed.
 pub struct Hub {
-    child: Child,
-    /// Where it listens on 127.0.0.1.
+    runs: Runs,
+    /// Where it listens on 127.0.0.1; 0 for a deployed one.
     pub port: u16,
     log: PathBuf,
     http: reqwest::Client,
 }
 
-/// The binary under test: beside this test's own.
+enum Runs {
+    Here(Child),
+    Deployed(Box<Stack>),
+}
+
+/// The hub under test: beside this test's own.
 pub fn binary() -> PathBuf {
+    beside("switchboard")
+}
+
+/// A program of ours: beside this test's own.
+pub fn beside(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("this test has a path");
     let mut directory = own.parent().expect("a directory");
     if directory.ends_with("deps") {
         directory = directory.parent().expect("a directory");
     }
-    let binary = directory.join("switchboard");
+    let binary = directory.join(name);
     assert!(binary.exists(), "{} is missing: cargo build --workspace --bins", binary.display());
     binary
 }
@@ -65,9 +76,20 @@ pub fn run_command(directory: &Path, sandbox: &str, port: u16) -> Command {
 impl Hub {
     /// Starts it in a directory, with a `switchboard.toml` there; port 0 takes a free one. Waits for `ready`.
     pub async fn start(directory: &Path, sandbox: &str, port: u16) -> Self {
+        Self::start_command(run_command(directory, sandbox, port), directory, port).await
+    }
+
+    /// Starts one without credentials: its pretend providers are inside it, and it takes a free port.
+    pub async fn start_alone(directory: &Path) -> Self {
+        let mut command = command();
+        command.arg("run").arg("--data").arg(directory.join("data"));
+        command.args(["--listen", "127.0.0.1:0"]).current_dir(directory);
+        Self::start_command(command, directory, 0).await
+    }
+
+    async fn start_command(mut command: Command, directory: &Path, port: u16) -> Self {
         let log = directory.join("hub.log");
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
-        let mut command = run_command(directory, sandbox, port);
         command.stdout(Stdio::piped()).stderr(file).kill_on_drop(true);
         let mut child = command.spawn().expect("the hub starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
@@ -87,30 +109,62 @@ impl Hub {
             }
         }
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { child, port, log, http: reqwest::Client::new() }
+        Self { runs: Runs::Here(child), port, log, http: reqwest::Client::new() }
+    }
+
+    /// The house as it is deployed, between the same pretend providers.
+    pub async fn deployed(directory: &Path, configuration: &str, sandbox: &str) -> Self {
+        let wiring = directory.join("wiring");
+        let stack = Stack::deploy(configuration, sandbox, wiring.exists().then_some(&*wiring)).await;
+        let (log, http) = (PathBuf::new(), reqwest::Client::new());
+        Self { runs: Runs::Deployed(Box::new(stack)), port: 0, log, http }
+    }
+
+    /// The stack of a deployed one.
+    pub fn stack(&self) -> Option<&Stack> {
+        match &self.runs {
+            Runs::Here(_) => None,
+            Runs::Deployed(stack) => Some(stack),
+        }
+    }
+
+    fn child(&mut self) -> &mut Child {
+        match &mut self.runs {
+            Runs::Here(child) => child,
+            Runs::Deployed(_) => panic!("a deployed house has no process; see needs_one_machine"),
+        }
     }
 
     /// `http://127.0.0.1:port`.
     pub fn base(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        match &self.runs {
+            Runs::Here(_) => format!("http://127.0.0.1:{}", self.port),
+            Runs::Deployed(stack) => stack.base().to_owned(),
+        }
     }
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.child.id().expect("it runs")
+        match &self.runs {
+            Runs::Here(child) => child.id().expect("it runs"),
+            Runs::Deployed(_) => panic!("a deployed house has no process; see needs_one_machine"),
+        }
     }
 
     /// `kill -9`.
     pub async fn kill(&mut self) {
-        self.child.kill().await.expect("it can be killed");
+        self.child().kill().await.expect("it can be killed");
     }
 
     /// SIGTERM: it must end by itself, with status 0.
     pub async fn stop(&mut self) {
+        if let Runs::Deployed(_) = &self.runs {
+            return;
+        }
         let pid = self.pid().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs");
         assert!(sent.success());
-        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("the hub ends in time");
+        let ended = tokio::time::timeout(PATIENCE, self.child().wait()).await.expect("the hub ends in time");
         let status = ended.expect("a status");
         assert!(status.success(), "the hub ended with {status}\n{}", self.log());
     }
@@ -122,7 +176,11 @@ impl Hub {
 
     /// Asks it; any status.
     pub async fn get(&self, path: &str) -> (u16, String) {
-        let response = self.http.get(format!("{}{path}", self.base())).send().await.expect("the hub answers");
+        let mut request = self.http.get(format!("{}{path}", self.base()));
+        if self.stack().is_some() {
+            request = request.bearer_auth(crate::aws::TOKEN);
+        }
+        let response = request.send().await.expect("the hub answers");
         (response.status().as_u16(), response.text().await.expect("the hub answers"))
     }
 
@@ -130,6 +188,9 @@ impl Hub {
     pub async fn order(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let method = method.parse().expect("a method");
         let mut request = self.http.request(method, format!("{}{path}", self.base()));
+        if self.stack().is_some() {
+            request = request.bearer_auth(crate::aws::TOKEN);
+        }
         if !body.is_null() {
             request = request.json(&body);
         }
@@ -142,6 +203,10 @@ impl Hub {
     /// Everything that it knows of an id, a provider's id or an address: events with what became of them, oldest
     /// first; none where it knows nothing.
     pub async fn trace(&self, id: &str) -> Vec<Value> {
+        if let Runs::Deployed(stack) = &self.runs {
+            let traced = stack.ask_with(json!({ "do": "trace", "word": id })).await;
+            return traced.as_array().cloned().unwrap_or_default();
+        }
         let (_, text) = self.get(&format!("/api/trace/{id}")).await;
         let answer: Value = serde_json::from_str(&text).expect("JSON");
         answer["events"].as_array().cloned().unwrap_or_default()
@@ -159,6 +224,9 @@ impl Hub {
 
     /// Waits until nothing is under way: no delivery open, and no event published for a while.
     pub async fn quiet(&self) {
+        if let Runs::Deployed(stack) = &self.runs {
+            return stack.quiet().await;
+        }
         let began = Instant::now();
         let mut last = (-1.0, Instant::now());
         loop {
@@ -180,10 +248,23 @@ impl Hub {
 
     /// The dead letters.
     pub async fn dead_letters(&self) -> Vec<Value> {
+        if let Runs::Deployed(stack) = &self.runs {
+            return stack.ask("dead-letters").await.as_array().expect("a list").clone();
+        }
         let (status, text) = self.get("/api/dead-letters").await;
         assert_eq!(status, 200, "{text}");
         let answer: Value = serde_json::from_str(&text).expect("JSON");
         answer["dead_letters"].as_array().expect("a list").clone()
+    }
+
+    /// Has a dead letter tried again.
+    pub async fn redrive(&self, letter: &Value) {
+        if let Runs::Deployed(stack) = &self.runs {
+            stack.ask_with(json!({ "do": "redrive", "number": letter["id"] })).await;
+            return;
+        }
+        let path = format!("/api/dead-letters/{}/redrive", letter["id"]);
+        assert_eq!(self.order("POST", &path, Value::Null).await.0, 200, "{letter:#}");
     }
 
     /// Waits until it is ready.

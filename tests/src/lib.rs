@@ -9,6 +9,7 @@
 //! and [`House::close`] fails the test when something is left over.
 
 pub mod aws;
+pub mod browser;
 pub mod chat;
 pub mod clients;
 pub mod hub;
@@ -63,6 +64,12 @@ impl House {
         Self::open_with(configuration, |_| {}).await
     }
 
+    /// The house as it is deployed, whatever this run is about.
+    pub async fn open_deployed(configuration: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        Self::build(directory, configuration, |_| {}, true, 0).await
+    }
+
     /// The same, where a listener gives up after so many attempts.
     pub async fn open_impatient(configuration: &str, listener: &str, attempts: u32) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
@@ -86,20 +93,27 @@ impl House {
         Self::open_in(tempfile::tempdir().expect("a directory"), configuration, change).await
     }
 
-    /// A hub that listens on a port that is known beforehand.
+    /// A hub on this machine, whatever this run is about: the chat has no sockets elsewhere yet.
+    pub async fn open_here(configuration: &str) -> Self {
+        Self::open_at(configuration, 0).await
+    }
+
+    /// The same, on a port that is known beforehand.
     pub async fn open_at(configuration: &str, port: u16) -> Self {
-        Self::open_on(tempfile::tempdir().expect("a directory"), configuration, port, |_| {}).await
+        let directory = tempfile::tempdir().expect("a directory");
+        Self::build(directory, configuration, |_| {}, false, port).await
     }
 
     async fn open_in(directory: TempDir, configuration: &str, change: impl FnOnce(&mut Settings)) -> Self {
-        Self::open_on(directory, configuration, 0, change).await
+        Self::build(directory, configuration, change, deployed(), 0).await
     }
 
-    async fn open_on(
+    async fn build(
         directory: TempDir,
         configuration: &str,
-        port: u16,
         change: impl FnOnce(&mut Settings),
+        deployed: bool,
+        port: u16,
     ) -> Self {
         // Another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -107,7 +121,11 @@ impl House {
             .expect("a configuration file");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}/sandbox", listener.local_addr().expect("an address"));
-        let hub = Hub::start(directory.path(), &base, port).await;
+        let hub = if deployed {
+            Hub::deployed(directory.path(), configuration, &base).await
+        } else {
+            Hub::start(directory.path(), &base, port).await
+        };
 
         let mut settings = Settings::for_hub(&hub.base());
         settings.public_base = PUBLIC.into();
@@ -153,6 +171,14 @@ impl House {
     pub async fn text(&self, phone: &str, body: &str) -> u64 {
         let sent = self.control("POST", &format!("/phone/{phone}/text"), json!({ "body": body })).await;
         sent["webhook"]["status"].as_u64().unwrap_or(0)
+    }
+
+    /// What is said at once on AWS has no order of its own: the gate numbers it as it comes. So a story that counts
+    /// on the order of what it says waits there until the one is through before it says the next.
+    pub async fn in_turn(&self) {
+        if deployed() {
+            self.hub.quiet().await;
+        }
     }
 
     /// Phones join a room, each under a name, and have read what they are told.
@@ -272,6 +298,20 @@ impl House {
         self.sandbox.stop().await;
         self.server.abort();
     }
+}
+
+/// Whether the stories are about the deployed house: `SWITCHBOARD_STORIES_ON=aws`.
+pub fn deployed() -> bool {
+    std::env::var_os("SWITCHBOARD_STORIES_ON").is_some_and(|host| host == "aws")
+}
+
+/// For stories that only one machine can tell (its process is killed, its files are read): true when this run is
+/// about the deployed house, and so the story is over.
+pub fn needs_one_machine(why: &str) -> bool {
+    if deployed() {
+        eprintln!("not told of the deployed house: {why}");
+    }
+    deployed()
 }
 
 /// The events of a trace that are of this kind, each its detail.

@@ -176,8 +176,7 @@ async fn what_is_retracted_is_not_posted_by_a_later_redrive() {
     let id = id_of(&house, ANN, "one").await;
     assert_eq!(order(&house, &id, "retract", "1").await, 200);
     house.hub.quiet().await;
-    let path = format!("/api/dead-letters/{}/redrive", letters[0]["id"]);
-    assert_eq!(house.hub.order("POST", &path, Value::Null).await.0, 200);
+    house.hub.redrive(&letters[0]).await;
     house.hub.quiet().await;
     assert_eq!(house.count("chat.postMessage", id.as_str()).await, (0, 1), "tried once, before");
     house.close().await;
@@ -192,6 +191,7 @@ async fn what_is_held_is_shown_when_it_is_released_and_what_is_blocked_never() {
     house.join("lobby", &[(ANN, "Ann"), (BOB, "Bob")]).await;
     for text in ["a grue", "a Z0rkm1d", "a lamp", "another grue"] {
         house.text(ANN, text).await;
+        house.in_turn().await;
     }
     house.expect_shown(CHANNEL, &["Ann (SMS): a lamp"]).await;
     let ts = house.say(CHANNEL, "U0BOB", "a sword").await;

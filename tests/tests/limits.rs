@@ -36,8 +36,7 @@ async fn a_spend_cap_says_which_it_is_and_redrive_sends_when_it_was_raised() {
     std::fs::write(house.directory().join("switchboard.toml"), raised).unwrap();
     house.start_again().await;
     for letter in &letters {
-        let path = format!("/api/dead-letters/{}/redrive", letter["id"]);
-        assert_eq!(house.hub.order("POST", &path, Value::Null).await.0, 200);
+        house.hub.redrive(letter).await;
         // One after the other: what was given up has left its lane.
         house.hub.quiet().await;
     }

@@ -2,7 +2,7 @@
 //! else waits.
 
 use serde_json::{Value, json};
-use switchboard_stories::{House, LOBBY, details, until};
+use switchboard_stories::{House, LOBBY, deployed, details, needs_one_machine, until};
 
 const ANN: &str = "+14155550123";
 const BOB: &str = "+14155550124";
@@ -205,6 +205,7 @@ async fn what_a_person_must_mend_is_a_dead_letter_that_says_how_and_redrive_deli
     }
     for text in ["one", "two", "three"] {
         house.text(ANN, text).await;
+        house.in_turn().await;
     }
     // The room goes on.
     house.expect_shown(CHANNEL, &["Ann (SMS): three"]).await;
@@ -215,12 +216,14 @@ async fn what_a_person_must_mend_is_a_dead_letter_that_says_how_and_redrive_deli
     assert!(reason(1).contains("not_in_channel") && reason(1).contains("invite the app"), "{}", reason(1));
     assert!(letters[0]["event"].to_string().contains("one"), "it has its payload");
 
-    let (status, _) = house
-        .hub
-        .order("POST", &format!("/api/dead-letters/{}/redrive", letters[0]["id"]), Value::Null)
-        .await;
-    assert_eq!(status, 200);
+    house.hub.redrive(&letters[0]).await;
     house.expect_shown(CHANNEL, &["Ann (SMS): three", "Ann (SMS): one"]).await;
+    house.hub.quiet().await;
+    posted_once(&house, CHANNEL).await;
+    if deployed() {
+        // Nothing but AWS's own tools takes a letter out of its queue.
+        return house.close_with_dead_letters(&["not_in_channel"]).await;
+    }
     let path = format!("/api/dead-letters/{}", letters[1]["id"]);
     assert_eq!(house.hub.order("DELETE", &path, Value::Null).await.0, 200);
     assert_eq!(house.hub.order("DELETE", &path, Value::Null).await.0, 404, "it is gone");
@@ -232,6 +235,9 @@ async fn what_a_person_must_mend_is_a_dead_letter_that_says_how_and_redrive_deli
 
 #[tokio::test]
 async fn what_waits_for_a_provider_waits_over_a_restart() {
+    if needs_one_machine("it is started again") {
+        return;
+    }
     let mut house = House::open(LOBBY).await;
     house.join("lobby", &[(ANN, "Ann"), (BOB, "Bob")]).await;
     for provider in ["slack", "twilio"] {

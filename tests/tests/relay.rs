@@ -31,7 +31,9 @@ async fn a_message_reaches_every_other_phone_of_the_room_and_not_its_own() {
     house.hub.quiet().await;
     let before = house.received(ANN).await.len();
     house.text(ANN, "one").await;
+    house.in_turn().await;
     house.text(ANN, "two").await;
+    house.in_turn().await;
     house.text(BOB, "three").await;
     house.expect_shown("C0LOBBY", &["Ann (SMS): one", "Ann (SMS): two", "Bob (SMS): three"]).await;
     house.hub.quiet().await;

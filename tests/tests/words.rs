@@ -66,6 +66,7 @@ async fn stop_12345_and_join_us_are_messages_and_help_is_twilios() {
     house.join("lobby", &[(ANN, "Ann"), (BOB, "Bob")]).await;
     for text in ["STOP 12345", "Join us for lunch", "stop please", "HELP", "Leave it to me", "YES"] {
         house.text(ANN, text).await;
+        house.in_turn().await;
     }
     let heard = ["STOP 12345", "Join us for lunch", "stop please", "Leave it to me", "YES"];
     let heard: Vec<String> = heard.iter().map(|text| format!("Ann: {text}")).collect();

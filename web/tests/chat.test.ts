@@ -176,17 +176,44 @@ test("a refusal says why and can be tried again; too fast is waited out", async 
   expect(texts(chat)).toEqual(["long", "a", "b"]);
 });
 
-test("a message that moderation stops stays with its writer, with the reasons", async () => {
+test("a message that moderation stops stays with its writer, with the reasons, whichever comes first", async () => {
   const chat = await opened();
-  hub.silent = true;
-  hub.refusals.push({ code: "x", reason: "x" });
+  const judged = { kind: "judged", room: "lobby", message_id: "m9", verdict: "held", reasons: ["abuse"] } as const;
+  hub.stopping = "m9";
   chat.post("lobby", "rude");
-  const id = chat.view().entries[0]?.id ?? "";
-  hub.refusals.length = 0;
   await settle();
-  hub.sockets[0]?.say({ kind: "judged", room: "lobby", message_id: "m9", id, verdict: "held", reasons: ["abuse"] });
+  hub.sockets[0]?.say(judged);
   await settle();
   expect(chat.view().entries[0]).toMatchObject({ state: "held", reason: "abuse", message_id: "m9" });
+  chat.discard(chat.view().entries[0]?.id ?? "");
+  expect(chat.view().entries).toEqual([]);
+  hub.sockets[0]?.say(judged);
+  chat.post("lobby", "rude");
+  await settle();
+  expect(chat.view().entries[0]).toMatchObject({ state: "held", reason: "abuse" });
+});
+
+test("a verdict that was lost on the way is not taken for success", async () => {
+  const chat = await opened();
+  hub.stopping = "m9";
+  chat.post("lobby", "rude");
+  await settle();
+  expect(states(chat)).toEqual(["accepted"]);
+  await clock.pass(31_000);
+  expect(chat.view().entries[0]).toMatchObject({ state: "held", reason: "it is not in the room yet" });
+});
+
+test("a room whose page could not be had is loaded when the hub is back", async () => {
+  hub.say("lobby", "1");
+  const chat = page();
+  await chat.start();
+  hub.reachable = false;
+  hub.cut();
+  await chat.open("lobby");
+  expect(texts(chat)).toEqual([]);
+  hub.reachable = true;
+  await clock.pass(3000);
+  expect(texts(chat)).toEqual(["1"]);
 });
 
 test("files go before their message, and only once", async () => {

@@ -54,6 +54,8 @@ export class FakeHub {
   /** Answers to frames with an id are left out. */
   silent = false;
   lifeMs = 3_600_000;
+  /** Posts are accepted under this id, and stopped by moderation. */
+  stopping: string | null = null;
   uploads = 0;
 
   constructor(names: string[] = ["lobby"]) {
@@ -162,6 +164,7 @@ export class FakeHub {
       if (!this.silent) socket.say({ kind: "accepted", id: frame.id, message_id });
     };
     if (known !== undefined) return answer(known);
+    if (this.stopping !== null) return answer(this.stopping);
     if (frame.kind === "post") {
       answer(`m-${frame.room}-${this.room(frame.room).listed.seq + 1}`);
       this.say(frame.room, frame.text, { surface: "web", id: this.person.id, name: this.person.name });
@@ -201,6 +204,11 @@ export class FakeHub {
 
   #history(name: string, query: URLSearchParams): unknown {
     const room = this.room(name);
+    const wanted = query.get("message");
+    if (wanted !== null) {
+      const messages = room.messages.filter((one) => one.message_id === wanted);
+      return { room: name, seq: room.listed.seq, messages, before: null, after: null };
+    }
     const limit = Number(query.get("limit") ?? 50);
     const after = query.get("after");
     const before = Number(query.get("before") ?? Infinity);

@@ -60,12 +60,16 @@ impl Bus {
     fn entry(&self, event: &str) -> Result<PutEventsRequestEntry, Failure> {
         let envelope: Envelope<'_> = serde_json::from_str(event)
             .map_err(|error| Failure::bug(format!("a recorded event cannot be read: {error}")))?;
+        // EventBridge cuts the time to seconds; events know theirs to the millisecond.
+        let fields = envelope.detail.get().trim_start().strip_prefix('{').unwrap_or_default();
+        let comma = if fields.trim_start().starts_with('}') { "" } else { "," };
+        let detail = format!("{{\"event_time\":\"{}\"{comma}{fields}", envelope.time);
         Ok(PutEventsRequestEntry::builder()
             .event_bus_name(&self.name)
             .source(envelope.source)
             .detail_type(envelope.detail_type)
             .time(DateTime::from_millis(envelope.time.ms()))
-            .detail(envelope.detail.get())
+            .detail(detail)
             .build())
     }
 

@@ -20,9 +20,6 @@ use url::Url;
 
 use crate::signed::Signer;
 
-/// Most names of one request. <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html>
-const MAX_NAMES: usize = 10;
-
 /// The environment of a function, with what it refers to.
 #[derive(Debug, Clone)]
 pub struct Configuration {
@@ -36,10 +33,11 @@ impl Configuration {
     /// A parameter that is not there, or may not be read, with the mend.
     pub(crate) async fn read(mut environment: BTreeMap<String, String>, signer: &Signer) -> Result<Self> {
         let referred = references(environment.get("SWITCHBOARD_PARAMETERS").map(String::as_str))?;
-        for some in referred.chunks(MAX_NAMES) {
-            let found = fetch(signer, some).await?;
-            environment.extend(found);
-        }
+        let fetched = referred.into_iter().map(async |(name, path)| {
+            let value = fetch(signer, &path).await?;
+            anyhow::Ok((name, value))
+        });
+        environment.extend(futures::future::try_join_all(fetched).await?);
         Ok(Self { values: environment })
     }
 
@@ -94,49 +92,38 @@ fn references(list: Option<&str>) -> Result<Vec<(String, String)>> {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer {
-    #[serde(default)]
-    parameters: Vec<Parameter>,
-    #[serde(default)]
-    invalid_parameters: Vec<String>,
+    parameter: Parameter,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Parameter {
-    name: String,
     value: String,
 }
 
-async fn fetch(signer: &Signer, referred: &[(String, String)]) -> Result<Vec<(String, String)>> {
-    let paths: Vec<&str> = referred.iter().map(|(_, path)| path.as_str()).collect();
-    let body = json!({ "Names": paths, "WithDecryption": true }).to_string();
+/// One parameter. Each is asked for by itself, all at once: so a role can name the one that it may read.
+/// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html>
+async fn fetch(signer: &Signer, path: &str) -> Result<String> {
+    let body = json!({ "Name": path, "WithDecryption": true }).to_string();
     let request = http::Request::post(format!("{}/", signer.endpoint("ssm")))
         .header("Content-Type", "application/x-amz-json-1.1")
-        .header("X-Amz-Target", "AmazonSSM.GetParameters")
+        .header("X-Amz-Target", "AmazonSSM.GetParameter")
         .body(Bytes::from(body))?;
     let answer = signer.send("ssm", request).await.context("the Parameter Store")?;
-    if !answer.status().is_success() {
-        let why = String::from_utf8_lossy(answer.body()).chars().take(300).collect::<String>();
+    if answer.status().is_success() {
+        let answer: Answer = serde_json::from_slice(answer.body()).context("the Parameter Store's answer")?;
+        return Ok(answer.parameter.value);
+    }
+    let why = String::from_utf8_lossy(answer.body()).chars().take(300).collect::<String>();
+    if why.contains("ParameterNotFound") {
         bail!(
-            "{} cannot be read: {} {why} — to mend it: see that the function's role may read them",
-            paths.join(", "),
-            answer.status()
+            "there is no parameter {path} — to mend it: aws ssm put-parameter --type SecureString --name {path} --value …"
         );
     }
-    let answer: Answer = serde_json::from_slice(answer.body()).context("the Parameter Store's answer")?;
-    if let Some(missing) = answer.invalid_parameters.first() {
-        bail!(
-            "there is no parameter {missing} — to mend it: aws ssm put-parameter --type SecureString --name {missing} --value …"
-        );
-    }
-    let value_of = |path: &str| answer.parameters.iter().find(|found| found.name == path);
-    referred
-        .iter()
-        .map(|(name, path)| {
-            let found = value_of(path).with_context(|| format!("the Parameter Store left out {path}"))?;
-            Ok((name.clone(), found.value.clone()))
-        })
-        .collect()
+    bail!(
+        "the parameter {path} cannot be read: {} {why} — to mend it: let the function's role read it",
+        answer.status()
+    );
 }
 
 #[cfg(test)]

@@ -105,14 +105,17 @@ async fn knock(
     request: &http::Request<Bytes>,
 ) -> Result<Reply, Failure> {
     let door = door_of(&*settler.bridge, function, request)?;
-    if door.access == DoorAccess::Private {
-        check_token(request, token)?;
+    match door.access {
+        DoorAccess::Signed => {}
+        DoorAccess::Private => check_token(request, token)?,
+        DoorAccess::Page | DoorAccess::Socket => {
+            return Err(Failure::refuse(501, "the chat's page is not served on AWS yet"));
+        }
     }
     let arrival = match settler.bridge.admit(door.name, request, crate::now())? {
         Admission::Answer(reply) => return Ok(reply),
-        Admission::Arrival(arrival) => arrival,
-        // The chat's page has no sockets here yet, and nobody is signed in.
-        Admission::Once(_) | Admission::Read => return Err(Failure::refuse(501, "not on this host yet")),
+        Admission::Arrival(arrival) | Admission::Once(arrival) => arrival,
+        Admission::Read => return Err(Failure::refuse(501, "the chat's page is not served on AWS yet")),
     };
     settler.answer(&Origin { listener: door.name.to_owned(), arrival }, request).await
 }

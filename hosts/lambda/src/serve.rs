@@ -1,6 +1,7 @@
 //! A function at work: built once at init, then one invocation after the other.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -180,7 +181,7 @@ async fn build(
         }
         (role, bridge) => {
             let bridge = bridge.context("a function of no bridge")?;
-            let wiring = Wiring::embedded()?;
+            let wiring = wiring(&configuration)?;
             let rule = wiring.rule(handler);
             let queue = |name: &str| -> Result<Queue> {
                 Ok(Queue::new(clients.queues.clone(), configuration.require(name)?))
@@ -209,4 +210,13 @@ async fn build(
         }
     };
     Ok((function, Parts { role, token, links }))
+}
+
+/// The wiring: `wiring/` beside the program in the artifact, where there is one, or else that of this repository.
+fn wiring(configuration: &Configuration) -> Result<Wiring> {
+    let own = configuration.get("LAMBDA_TASK_ROOT").map(|root| Path::new(root).join("wiring"));
+    match own.filter(|directory| directory.is_dir()) {
+        Some(directory) => Ok(Wiring::load(&directory)?),
+        None => Ok(Wiring::embedded()?),
+    }
 }

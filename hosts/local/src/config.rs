@@ -31,7 +31,7 @@ const NAMES: [&str; 13] = [
     "SWITCHBOARD_LISTEN",
 ];
 /// Tables of the file: the rooms, and the bridges' own.
-const SECTIONS: [&str; 6] = ["rooms", "sms", "slack", "moderation", "archive", "chat"];
+const SECTIONS: [&str; 6] = ["rooms", "sms", "slack", "moderation", "chat", "archive"];
 /// The file that is read when it is there.
 const DEFAULT_FILE: &str = "switchboard.toml";
 /// What a hub with no file has: one room that phones may join, and a channel of the pretend Slack.

@@ -45,10 +45,14 @@ impl Emulator {
                 .env("AWS_REGION", "us-east-1")
                 .env("IOT_MTLS_ENABLED", "0")
                 .env("SFTP_ENABLED", "0")
+                // Which function asks for what: the grants of the template are compared with it.
+                .env("CLOUDTRAIL_RECORDING", "1")
+                .env("CLOUDTRAIL_MAX_EVENTS", "200000")
                 .env("AUTH", if enforcing { "true" } else { "false" })
                 .current_dir(directory.path())
                 .stdout(Stdio::from(log.try_clone().expect("a log file")))
                 .stderr(Stdio::from(log))
+                .process_group(0)
                 .kill_on_drop(true);
             let mut child = command.spawn().expect("the emulator starts");
             if Self::healthy(&mut child, port).await {
@@ -84,16 +88,29 @@ impl Emulator {
         self.directory.path().to_owned()
     }
 
-    /// All that it has said.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("emulator.log")).unwrap_or_default()
-    }
-
     /// Ends it, and with it the functions that it runs.
-    pub async fn stop(mut self) {
-        if let Some(pid) = self.child.id() {
-            let _ = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await;
+    pub async fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Emulator {
+    /// Ends the whole group: the functions that it runs are processes too.
+    fn drop(&mut self) {
+        let Some(pid) = self.child.id() else { return };
+        let group = format!("-{pid}");
+        for signal in ["-TERM", "-KILL"] {
+            let _ = std::process::Command::new("kill")
+                .args([signal, "--", &group])
+                .stderr(Stdio::null())
+                .status();
+            let began = Instant::now();
+            while signal == "-TERM" && began.elapsed() < Duration::from_secs(5) {
+                if !matches!(self.child.try_wait(), Ok(None)) {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
         }
-        let _ = tokio::time::timeout(Duration::from_secs(10), self.child.wait()).await;
     }
 }

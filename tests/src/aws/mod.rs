@@ -1,5 +1,8 @@
-//! AWS in this process's reach: an emulator that isn't ours, started and ended by the test.
+//! AWS in this process's reach: an emulator that isn't ours, started and ended by the test, and the house deployed
+//! to it.
 
 mod emulator;
+mod stack;
 
 pub use emulator::Emulator;
+pub use stack::{Stack, TOKEN};

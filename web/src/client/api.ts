@@ -42,8 +42,8 @@ export class Api {
   join = (room: string): Promise<void> => this.#ask("PUT", `${path(room)}/membership`);
   leave = (room: string): Promise<void> => this.#ask("DELETE", `${path(room)}/membership`);
 
-  /** The newest page, or the one before or after a number. */
-  history(room: string, part: { before?: number; after?: number; limit?: number } = {}): Promise<Page> {
+  /** The newest page, or the one before or after a number, or around a message. */
+  history(room: string, part: { before?: number; after?: number; message?: string; limit?: number } = {}): Promise<Page> {
     return this.#ask("GET", `${path(room)}/history${query(part)}`);
   }
 

@@ -1,6 +1,6 @@
 // The chat as one thing: who is signed in, the line, the rooms, and what was written. No framework: a page calls
 // the methods, and reads `view()` after each `onChange`.
-import { Api, type FileToSend, isSignedOut, NotReached } from "./api.ts";
+import { Api, type FileToSend, isSignedOut, NotReached, Refused } from "./api.ts";
 import { type Clock, realClock } from "./clock.ts";
 import type { Keep } from "./keep.ts";
 import { Line, type LineState, type Socket } from "./line.ts";
@@ -56,6 +56,8 @@ export class Chat {
   #told = false;
   #typedAt = -Infinity;
   #filling = new Set<string>();
+  /** Rooms that somebody looks at: they are loaded as soon as they can be. */
+  #wanted = new Set<string>();
   #loading = new Map<string, Promise<void>>();
   #keepLater = new Map<string, () => void>();
   readonly #clock: Clock;
@@ -130,6 +132,7 @@ export class Chat {
 
   /** Loads a room's newest page, unless it is here. */
   open(name: string): Promise<void> {
+    this.#wanted.add(name);
     const room = this.#rooms.get(name);
     if (room === undefined || room.loaded) return Promise.resolve();
     return this.#loadNewest(room);
@@ -240,6 +243,7 @@ export class Chat {
         send: (frame) => this.#line.send(frame),
         upload: (room, file) => this.means.api.upload(room, file),
         changed: () => this.#changed(),
+        isShown: (room, message) => this.#isInRoom(room, message),
         notKept: () => {
           this.#notice = "What is not sent could not be kept on this device: it is lost if the page is closed.";
           this.#changed();
@@ -304,6 +308,9 @@ export class Chat {
       if (room !== undefined) room.people = people;
     }
     this.#filling.clear();
+    for (const room of this.#rooms.values()) {
+      if (this.#wanted.has(room.name) && !room.loaded && room.applied !== null) void this.#loadNewest(room);
+    }
     this.#outbox?.online();
     if ([...this.#rooms.values()].some((room) => room.applied === null) || this.#rooms.size === 0) {
       void this.#catchUp();
@@ -317,7 +324,7 @@ export class Chat {
       await this.#listRooms();
       for (const room of this.#rooms.values()) {
         if (room.joined) this.#line.send({ kind: "watch", room: room.name, ...after(room) });
-        if (room.stale) await this.#loadNewest(room);
+        if (this.#wanted.has(room.name) && !room.loaded) await this.#loadNewest(room);
       }
     } catch {
       // The next connection tries again.
@@ -456,6 +463,16 @@ export class Chat {
 
   #command(room: string, command: Command, files: readonly FileToSend[] = []): void {
     this.#outbox?.add(this.means.newId(), room, command, files);
+  }
+
+  async #isInRoom(room: string, message: string): Promise<boolean> {
+    try {
+      const page = await this.means.api.history(room, { message, limit: 1 });
+      return page.messages.some((one) => one.message_id === message);
+    } catch (error) {
+      if (error instanceof Refused && error.status === 404) return false;
+      throw error;
+    }
   }
 
   #isShown(message_id: string): boolean {

@@ -32,20 +32,25 @@ export interface OutboxOwner {
   send(frame: ClientFrame): boolean;
   upload(room: string, file: FileToSend): Promise<{ file: string }>;
   changed(): void;
+  /** Is a message of ours in the room? Rejects when nobody can say. */
+  isShown(room: string, message_id: string): Promise<boolean>;
   /** The device could not keep an entry: it lives only as long as the page. */
   notKept(error: unknown): void;
 }
 
 /** An answer that does not come by then is asked for again. */
 const ANSWER_WITHIN_MS = 20_000;
-/** An accepted change whose echo never came is let go. */
+/** What was accepted appears in the room by then, or is asked about. */
 const ECHO_WITHIN_MS = 30_000;
+/** Verdicts that came before their message was said to be accepted. */
+const MOST_EARLY = 50;
 const UPLOAD_AGAIN_MS = 3_000;
 
 export class Outbox {
   entries: readonly Entry[] = [];
   #online = false;
   #handles = new Map<string, string[]>();
+  #early = new Map<string, { verdict: "held" | "blocked"; reasons: readonly string[] }>();
   /** The entry that each room waits for. */
   #busy = new Map<string, string>();
 
@@ -95,6 +100,7 @@ export class Outbox {
     // The answers of the old connection are lost; the same ids asked again are the same messages.
     this.#change((entry) => (entry.state === "sending" ? unsent(entry) : entry));
     this.#busy.clear();
+    for (const entry of this.entries) if (entry.state === "accepted") void this.#lookFor(entry.id);
     this.#pump();
   }
 
@@ -109,7 +115,9 @@ export class Outbox {
     if (alreadyShown && entry.command.kind === "post") this.#remove(id);
     else {
       this.#set({ ...entry, state: "accepted", reason: null, message_id });
-      if (entry.command.kind !== "post") this.clock.after(ECHO_WITHIN_MS, () => this.#letGo(id));
+      this.clock.after(ECHO_WITHIN_MS, () => void this.#lookFor(id));
+      const early = this.#early.get(message_id);
+      if (early !== undefined) this.judged(message_id, id, early.verdict, early.reasons);
     }
     this.#pump();
   }
@@ -128,9 +136,14 @@ export class Outbox {
     this.#pump();
   }
 
-  judged(message_id: string, id: string | null, verdict: "held" | "blocked", reasons: string[]): void {
+  judged(message_id: string, id: string | null, verdict: "held" | "blocked", reasons: readonly string[]): void {
     const entry = this.entries.find((one) => one.id === id || one.message_id === message_id);
-    if (entry === undefined) return;
+    if (entry === undefined) {
+      if (this.#early.size >= MOST_EARLY) this.#early.clear();
+      this.#early.set(message_id, { verdict, reasons });
+      return;
+    }
+    this.#early.delete(message_id);
     this.#free(entry);
     this.#set({ ...entry, state: verdict, reason: reasons.join("; "), message_id });
     this.#pump();
@@ -208,8 +221,19 @@ export class Outbox {
     });
   }
 
-  #letGo(id: string): void {
-    if (this.#find(id)?.state === "accepted") this.#remove(id);
+  /** It was accepted and is not in the room: was its echo lost, or its verdict? */
+  async #lookFor(id: string): Promise<void> {
+    const entry = this.#find(id);
+    if (entry?.state !== "accepted" || entry.message_id === null || !this.#online) return;
+    if (entry.command.kind !== "post") return this.#remove(id);
+    try {
+      const shown = await this.owner.isShown(entry.room, entry.message_id);
+      if (this.#find(id)?.state !== "accepted") return;
+      if (shown) this.#remove(id);
+      else this.#set({ ...entry, state: "held", reason: "it is not in the room yet" });
+    } catch {
+      // Asked again with the next connection.
+    }
   }
 
   #find(id: string): Entry | undefined {

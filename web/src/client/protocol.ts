@@ -152,7 +152,7 @@ export type ServerFrame =
   | { kind: "resumed"; room: string; seq: number; reset?: boolean }
   | { kind: "accepted"; id: string; message_id: string }
   | { kind: "refused"; id: string; code: string; reason: string; retry_after_s?: number }
-  | { kind: "judged"; room: string; message_id: string; id?: string; verdict: "held" | "blocked"; reasons: string[] }
+  | { kind: "judged"; room: string; message_id: string; id?: string; verdict: "held" | "blocked"; reasons: readonly string[] }
   | { kind: "deliveries"; room: string; message_id: string; deliveries: SurfaceSummary[] }
   | { kind: "warnings"; room: string; warnings: Warning[] }
   | { kind: "typing"; room: string; person: { id: string; name: string }; for_ms: number }

@@ -1,0 +1,329 @@
+"""Deploys template.yaml to an emulator of AWS and asks it things, for the stories.
+
+Reads one JSON object a line ({"do": NAME, ...}) and answers each with one line: {"ok": ...} or {"error": ...}.
+Run with the emulator's address; with a deed's name after it, that is all it does.
+"""
+
+import functools
+import io
+import json
+import os
+import pathlib
+import signal
+import sys
+import time
+import zipfile
+
+import boto3
+from botocore.config import Config
+
+ENDPOINT = sys.argv[1]
+SETTINGS = {
+    "endpoint_url": ENDPOINT,
+    "region_name": "us-east-1",
+    "aws_access_key_id": "test",
+    "aws_secret_access_key": "test",
+    "config": Config(retries={"max_attempts": 3}),
+}
+STACK = "hub"
+
+
+def client(service):
+    return boto3.client(service, **SETTINGS)
+
+
+def artifact(path, wiring):
+    """The zip of an artifact: the program, and a wiring of its own if there is one."""
+    info = zipfile.ZipInfo("bootstrap")
+    info.external_attr = 0o755 << 16
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with open(path, "rb") as binary:
+            archive.writestr(info, binary.read())
+        for file in pathlib.Path(wiring).glob("*.json") if wiring else ():
+            archive.write(file, f"wiring/{file.name}")
+    return packed.getvalue()
+
+
+def deploy(artifact_path, template, wiring, parameters, secrets):
+    s3, ssm, stacks = client("s3"), client("ssm"), client("cloudformation")
+    s3.create_bucket(Bucket="artifacts")
+    s3.put_object(Bucket="artifacts", Key="artifact.zip", Body=artifact(artifact_path, wiring))
+    with open(template, encoding="utf-8") as file:
+        body = file.read().replace("CodeUri: target/lambda/", "CodeUri: s3://artifacts/artifact.zip")
+    s3.put_object(Bucket="artifacts", Key="template.yaml", Body=body.encode())
+    for name, value in secrets.items():
+        ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+    stacks.create_stack(
+        StackName=STACK,
+        TemplateURL=f"{ENDPOINT}/artifacts/template.yaml",
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+    )
+    for _ in range(600):
+        stack = stacks.describe_stacks(StackName=STACK)["Stacks"][0]
+        if not stack["StackStatus"].endswith("_IN_PROGRESS"):
+            break
+        time.sleep(0.1)
+    if stack["StackStatus"] != "CREATE_COMPLETE":
+        events = stacks.describe_stack_events(StackName=STACK)["StackEvents"]
+        failed = [event for event in events if "FAILED" in event["ResourceStatus"]]
+        why = [f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in failed]
+        raise RuntimeError(f"{stack['StackStatus']}: {why or stack.get('StackStatusReason')}")
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+@functools.cache
+def resources():
+    """Logical id: physical id, of every resource of the stack."""
+    pages = client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK)
+    listed = [resource for page in pages for resource in page["StackResourceSummaries"]]
+    return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in listed}
+
+
+def queues(ending):
+    return {name: url for name, url in resources().items() if name.endswith(ending) and url.startswith("http")}
+
+
+def scan(table):
+    pages = client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    return [{name: next(iter(value.values())) for name, value in item.items()} for page in pages for item in page["Items"]]
+
+
+def tables():
+    return [name for logical, name in resources().items() if logical.endswith("Table") and logical != "JournalTable"]
+
+
+def open_work():
+    """How much is under way: messages in queues (those that wait for their time apart), what is open in tables."""
+    sqs, counts = client("sqs"), {"messages": 0, "effects": 0, "deliveries": 0}
+    for url in queues("Queue").values():
+        wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
+        counts["messages"] += sum(int(count) for count in attributes.values())
+    for table in tables():
+        for row in scan(table):
+            if row["sk"].startswith("e#") and row.get("st") not in ("done", "dead"):
+                counts["effects"] += 1
+            if row["sk"] == "w" and row["pk"].startswith("r#") and "dead" not in row:
+                counts["deliveries"] += 1
+    return counts
+
+
+def letters():
+    """(queue, receipt handle, body) of every dead letter; they are there again after two seconds."""
+    sqs, found = client("sqs"), []
+    for name, url in sorted(queues("DeadLetters").items()):
+        while True:
+            got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=2)
+            if not got.get("Messages"):
+                break
+            found += [(name, message["ReceiptHandle"], message["Body"]) for message in got["Messages"]]
+        for at, _ in enumerate(found):
+            if found[at][0] == name:
+                sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=found[at][1], VisibilityTimeout=0)
+    return found
+
+
+def dead_letters():
+    """What is in the queues of dead letters, each with its number; it stays there."""
+    told = []
+    for number, (_, _, text) in enumerate(letters(), 1):
+        body = json.loads(text)
+        letter = body.get("switchboard", {}).get("dead-letter") or {"message": body, "reason": "from the queue itself"}
+        told.append(letter | {"id": number})
+    return told
+
+
+def redrive(number):
+    """Puts a dead letter back into the queue that it came from."""
+    name, receipt, body = letters()[number - 1]
+    sqs, known = client("sqs"), resources()
+    sqs.send_message(QueueUrl=known[name.removesuffix("DeadLetters") + "Queue"], MessageBody=body)
+    sqs.delete_message(QueueUrl=known[name], ReceiptHandle=receipt)
+
+
+def send(queue, body):
+    """Puts a message into a queue of the stack."""
+    client("sqs").send_message(QueueUrl=resources()[queue], MessageBody=body)
+
+
+def trace(word):
+    """What the journal knows by a word: envelopes, oldest first."""
+    dynamodb, table = client("dynamodb"), resources()["JournalTable"]
+
+    def query(partition):
+        pages = dynamodb.get_paginator("query").paginate(
+            TableName=table,
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :p",
+            ExpressionAttributeValues={":p": {"S": partition}},
+        )
+        return [item for page in pages for item in page["Items"]]
+
+    def known_by(word):
+        return {item["sk"]["S"] for item in query(f"w#{word}")}
+
+    def read(place):
+        return json.loads(query("e#" + place.split("#", 1)[1])[0]["event"]["S"])
+
+    places = known_by(word) or {f"#{word}"} if query(f"e#{word}") else known_by(word)
+    # What belongs to the same messages belongs to the story.
+    details = [read(place)["detail"] for place in places]
+    messages = {detail.get("message", {}).get("id") or detail.get("message_id") for detail in details}
+    for message in messages - {None}:
+        places |= known_by(message)
+    return [{"event": read(place)} for place in sorted(places)]
+
+
+def journal():
+    """Every event that the journal has."""
+    rows = scan(resources()["JournalTable"])
+    return [json.loads(row["event"]) for row in rows if row["sk"] == "e"]
+
+
+def logs():
+    """What the functions have logged."""
+    found = {}
+    for name, group in resources().items():
+        if not name.endswith("Log"):
+            continue
+        pages = client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        lines = [event["message"] for page in pages for event in page["events"]]
+        found[group] = [line for line in lines if line.startswith("{")]
+    return found
+
+
+def processes():
+    """Process id: environment, of each function that the emulator runs."""
+    found = {}
+    for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
+        try:
+            pairs = (entry.split("=", 1) for entry in path.read_text(errors="replace").split("\0") if "=" in entry)
+            environment = dict(pairs)
+            command = path.with_name("cmdline").read_text()
+        except OSError:
+            continue
+        if environment.get("AWS_ENDPOINT_URL") == ENDPOINT and "bootstrap" in command:
+            found[int(path.parent.name)] = environment
+    return found
+
+
+def kill(function):
+    """Kills the processes of a function (or of all, if empty) at once; gives how many."""
+    victims = [
+        process
+        for process, environment in processes().items()
+        if environment["AWS_LAMBDA_FUNCTION_NAME"] == f"{STACK}-{function}" or not function
+    ]
+    for process in victims:
+        os.kill(process, signal.SIGKILL)
+    return len(victims)
+
+
+def calls():
+    """Which function has asked for what: {function: {action: count}}. A transaction counts as its single writes."""
+    functions = {
+        environment["AWS_ACCESS_KEY_ID"]: environment["AWS_LAMBDA_FUNCTION_NAME"].removeprefix(f"{STACK}-")
+        for environment in processes().values()
+    }
+    cloudtrail, token, found = client("cloudtrail"), {}, {}
+    members = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+    while True:
+        page = cloudtrail.lookup_events(MaxResults=50, **token)
+        for event in page["Events"]:
+            told = json.loads(event["CloudTrailEvent"])
+            function = functions.get(told["userIdentity"]["accessKeyId"])
+            if function is None:
+                continue
+            service, name = told["eventSource"].split(".")[0], told["eventName"]
+            actions = [name]
+            if name == "TransactWriteItems":
+                items = (told["requestParameters"] or {}).get("TransactItems", [])
+                actions = [members[member] for item in items for member in item] + [name]
+            for action in actions:
+                counts = found.setdefault(function, {})
+                counts[f"{service}:{action}"] = counts.get(f"{service}:{action}", 0) + 1
+        if not page.get("NextToken"):
+            return found
+        token = {"NextToken": page["NextToken"]}
+
+
+def roles():
+    """Function: the logical name of its role's statements."""
+    return {name.removesuffix("Role"): role for name, role in resources().items() if name.endswith("Role")}
+
+
+def grants():
+    """What each role may: {logical name of the function: [[action, resource], ...]}."""
+    iam, found = client("iam"), {}
+    for name, role in roles().items():
+        attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+        found[name] = [[policy["PolicyName"], "attached"] for policy in attached]
+        for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+            for statement in document["Statement"]:
+                listed = lambda value: value if isinstance(value, list) else [value]
+                for action in listed(statement["Action"]):
+                    found[name] += [[action, resource] for resource in listed(statement["Resource"])]
+    return found
+
+
+def deny(function, action):
+    """Takes an action away from a function's role."""
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}]}
+    client("iam").put_role_policy(RoleName=roles()[function], PolicyName="denied", PolicyDocument=json.dumps(document))
+
+
+def allow(function):
+    """Gives it back."""
+    client("iam").delete_role_policy(RoleName=roles()[function], PolicyName="denied")
+
+
+def describe():
+    """What is deployed: patterns of rules, handlers, and how many batches of a queue are handled at once."""
+    known = resources()
+    events, functions = client("events"), client("lambda")
+    rules = events.list_rules(EventBusName=known["Bus"])["Rules"]
+    mappings = functions.list_event_source_mappings()["EventSourceMappings"]
+    listed = [page for page in functions.get_paginator("list_functions").paginate()]
+    handlers = {f["FunctionName"]: f["Handler"] for page in listed for f in page["Functions"]}
+    return {
+        "rules": {rule["Name"].removeprefix(f"{STACK}-"): json.loads(rule["EventPattern"]) for rule in rules},
+        "handlers": sorted(handlers.values()),
+        "concurrency": {
+            handlers[mapping["FunctionArn"].split(":")[6]]: mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
+            for mapping in mappings
+        },
+    }
+
+
+DEEDS = {
+    "deploy": deploy,
+    "resources": resources,
+    "open": open_work,
+    "dead-letters": dead_letters,
+    "redrive": redrive,
+    "send": send,
+    "trace": trace,
+    "journal": journal,
+    "logs": logs,
+    "calls": calls,
+    "grants": grants,
+    "deny": deny,
+    "allow": allow,
+    "kill": kill,
+    "describe": describe,
+}
+
+if len(sys.argv) > 2:
+    print(json.dumps(DEEDS[sys.argv[2]](), indent=1))
+    sys.exit()
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    try:
+        answer = {"ok": DEEDS[asked.pop("do")](**asked)}
+    except Exception as error:  # whatever it is, the test shows it
+        answer = {"error": f"{type(error).__name__}: {error}"}
+    print(json.dumps(answer, default=str), flush=True)

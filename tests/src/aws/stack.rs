@@ -1,0 +1,140 @@
+//! The house as it is deployed: `template.yaml` on an emulator that enforces IAM, with the program that was built.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::Mutex;
+
+use super::Emulator;
+use crate::clients::{scripts, tools};
+use crate::{HUB_NUMBER, PATIENCE, PUBLIC, SLACK_SECRET, TWILIO_ACCOUNT, TWILIO_TOKEN};
+
+/// The bearer token of private doors.
+pub const TOKEN: &str = "a-token-of-the-stories";
+
+/// A deployed house.
+pub struct Stack {
+    emulator: Emulator,
+    asked: Mutex<Asked>,
+    base: String,
+}
+
+/// The process that asks the emulator with the official client.
+struct Asked {
+    _child: Child,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Asked {
+    async fn ask(&mut self, question: &Value) -> Value {
+        let line = format!("{question}\n");
+        self.input.write_all(line.as_bytes()).await.expect("the client takes questions");
+        let answer = tokio::time::timeout(PATIENCE * 2, self.output.next_line()).await;
+        let answer = answer.expect("an answer in time").expect("an answer").expect("the client runs");
+        let mut answer: Value = serde_json::from_str(&answer).expect("JSON");
+        assert!(answer["error"].is_null(), "{question}: {}", answer["error"]);
+        answer["ok"].take()
+    }
+}
+
+impl Stack {
+    /// Deploys the house into an emulator of its own. `wiring` replaces the embedded one.
+    pub async fn deploy(configuration: &str, sandbox: &str, wiring: Option<&Path>) -> Self {
+        let emulator = Emulator::start(true).await;
+        let mut child = Command::new(tools().join("aws/bin/python"))
+            .arg(scripts().join("aws.py"))
+            .arg(emulator.endpoint())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the client starts");
+        let input = child.stdin.take().expect("its input");
+        let output = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let mut asked = Asked { _child: child, input, output };
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository");
+        let outputs = asked
+            .ask(&json!({
+                "do": "deploy",
+                "artifact_path": crate::hub::beside("bootstrap"),
+                "template": root.join("template.yaml"),
+                "wiring": wiring,
+                "parameters": {
+                    "Emulator": "yes",
+                    "KeepDataOnDelete": "no",
+                    "RoomsAndPolicy": configuration,
+                    "PublicBaseUrl": PUBLIC,
+                    "TwilioAccountSid": TWILIO_ACCOUNT,
+                    "TwilioFrom": HUB_NUMBER,
+                    "TwilioApiBase": format!("{sandbox}/twilio"),
+                    "SlackApiBase": format!("{sandbox}/slack/api"),
+                    "ListenerTimeout": "40",
+                    "VisibilityTimeout": "40",
+                },
+                "secrets": {
+                    "/switchboard/twilio-auth-token": format!("{TWILIO_TOKEN},the-secondary-token"),
+                    "/switchboard/slack-signing-secret": SLACK_SECRET,
+                    "/switchboard/slack-bot-token": "xoxb-sandbox",
+                    "/switchboard/link-key": "a-key-of-the-stories",
+                    "/switchboard/token": TOKEN,
+                },
+            }))
+            .await;
+        let api = outputs["HttpApiId"].as_str().expect("an API");
+        let base = format!("{}/_aws/execute-api/{api}/$default", emulator.endpoint());
+        Self { emulator, asked: Mutex::new(asked), base }
+    }
+
+    /// What stands before the doors' paths.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Asks the emulator something that `tests/clients/aws.py` knows to ask.
+    pub async fn ask(&self, deed: &str) -> Value {
+        self.ask_with(json!({ "do": deed })).await
+    }
+
+    /// The same with more words.
+    pub async fn ask_with(&self, question: Value) -> Value {
+        self.asked.lock().await.ask(&question).await
+    }
+
+    /// Waits until nothing is under way: no message in a queue, nothing open in a table.
+    pub async fn quiet(&self) {
+        let began = std::time::Instant::now();
+        let mut still = 0;
+        while still < 3 {
+            let open = self.ask("open").await;
+            let busy = open.as_object().expect("counts").values().any(|count| *count != json!(0));
+            still = if busy { 0 } else { still + 1 };
+            assert!(
+                began.elapsed() < PATIENCE * 3,
+                "the stack does not come to rest: {open:#}\n{:#}",
+                self.ask("logs").await
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+impl Drop for Stack {
+    /// Who looks into a failed story wants to know what the functions have logged.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let asked = std::process::Command::new(tools().join("aws/bin/python"))
+            .arg(scripts().join("aws.py"))
+            .args([&self.emulator.endpoint(), "logs"])
+            .output();
+        if let Ok(output) = asked {
+            eprintln!("{}", String::from_utf8_lossy(&output.stdout));
+        }
+    }
+}
