@@ -24,8 +24,6 @@ pub struct Settings {
     pub links: Links,
     /// Where the hub listens.
     pub listens_on: Option<IpAddr>,
-    /// How an issuer's accounts sign in, when there is one: its title on the page.
-    pub issuer: Option<String>,
     /// The configuration file.
     pub document: Document,
 }
@@ -87,7 +85,6 @@ impl Settings {
             rooms: Arc::new(rooms),
             links: Links::new(base, Secret::new("test key")),
             listens_on: Some(IpAddr::from([127, 0, 0, 1])),
-            issuer: None,
             document,
         }
     }

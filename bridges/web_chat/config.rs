@@ -39,6 +39,8 @@ pub struct Chat {
     pub posts_per_minute: u32,
     /// The same from one address.
     pub posts_per_minute_per_address: u32,
+    /// Whose accounts sign in.
+    pub oidc: Option<Issuer>,
     /// Names by which browsers reach the hub, besides `PUBLIC_BASE_URL`'s and this machine's.
     pub hosts: Vec<String>,
 }
@@ -60,8 +62,48 @@ impl Default for Chat {
             sockets_per_person: 20,
             posts_per_minute: 60,
             posts_per_minute_per_address: 600,
+            oidc: None,
             hosts: Vec::new(),
         }
+    }
+}
+
+/// `[chat.oidc]`: an issuer of accounts, by OpenID Connect.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// Its address, without `/.well-known/…`.
+    pub issuer: String,
+    /// What it calls the hub.
+    pub client_id: String,
+    /// What the button says.
+    #[serde(default = "title")]
+    pub title: String,
+}
+
+fn title() -> String {
+    "Sign in with your account".to_owned()
+}
+
+impl Issuer {
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |what: &str, mend: &str| Err(ConfigError::new(format!("[chat.oidc] {what}")).mend(mend));
+        let Ok(url) = self.issuer.parse::<url::Url>() else {
+            return wrong("issuer is no address", "write it like https://accounts.example");
+        };
+        let near = match url.host() {
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            Some(url::Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        if url.scheme() != "https" && !(url.scheme() == "http" && near) {
+            return wrong("issuer is not https", "only an issuer on this machine may be reached without TLS");
+        }
+        if self.client_id.trim().is_empty() {
+            return wrong("client_id is empty", "write the id that the issuer gave the hub");
+        }
+        Ok(())
     }
 }
 
@@ -98,6 +140,9 @@ impl Chat {
                 return Err(ConfigError::new(format!("[chat] hosts has {host:?}"))
                     .mend("write names like chat.example, with no scheme, port or path"));
             }
+        }
+        if let Some(issuer) = &chat.oidc {
+            issuer.check()?;
         }
         Ok(chat)
     }

@@ -37,7 +37,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use config::Chat;
+pub use config::{Chat, Issuer};
 use frames::Said;
 use wire::Ask;
 
@@ -89,8 +89,6 @@ pub struct WebChat {
     links: Links,
     config: Chat,
     guests: bool,
-    /// The title of the issuer whose accounts sign in.
-    issuer: Option<String>,
 }
 
 impl WebChat {
@@ -104,7 +102,6 @@ impl WebChat {
             rooms: Arc::clone(&settings.rooms),
             links: settings.links.clone(),
             guests: config.takes_guests(settings.listens_on),
-            issuer: settings.issuer.clone(),
             config,
         })
     }

@@ -66,8 +66,8 @@ pub(super) fn session_body(chat: &WebChat, grant: Option<&Grant>) -> Value {
         let Person { id, name, roles } = &grant.person;
         json!({ "id": id, "name": name, "roles": roles, "expires_at": time(grant.expires_at) })
     });
-    let oidc =
-        chat.issuer.as_ref().map(|title| json!({ "title": title, "start": "/api/session/oidc/start" }));
+    let issuer = chat.config.oidc.as_ref();
+    let oidc = issuer.map(|issuer| json!({ "title": issuer.title, "start": "/api/session/oidc/start" }));
     let config = &chat.config;
     json!({
         "person": person,

@@ -67,7 +67,7 @@ impl House {
     /// The house as it is deployed, whatever this run is about.
     pub async fn open_deployed(configuration: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        Self::build(directory, configuration, |_| {}, true).await
+        Self::build(directory, configuration, |_| {}, true, 0).await
     }
 
     /// The same, where a listener gives up after so many attempts.
@@ -93,8 +93,19 @@ impl House {
         Self::open_in(tempfile::tempdir().expect("a directory"), configuration, change).await
     }
 
+    /// A hub on this machine, whatever this run is about: the chat has no sockets elsewhere yet.
+    pub async fn open_here(configuration: &str) -> Self {
+        Self::open_at(configuration, 0).await
+    }
+
+    /// The same, on a port that is known beforehand.
+    pub async fn open_at(configuration: &str, port: u16) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        Self::build(directory, configuration, |_| {}, false, port).await
+    }
+
     async fn open_in(directory: TempDir, configuration: &str, change: impl FnOnce(&mut Settings)) -> Self {
-        Self::build(directory, configuration, change, deployed()).await
+        Self::build(directory, configuration, change, deployed(), 0).await
     }
 
     async fn build(
@@ -102,6 +113,7 @@ impl House {
         configuration: &str,
         change: impl FnOnce(&mut Settings),
         deployed: bool,
+        port: u16,
     ) -> Self {
         // Another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -112,7 +124,7 @@ impl House {
         let hub = if deployed {
             Hub::deployed(directory.path(), configuration, &base).await
         } else {
-            Hub::start(directory.path(), &base, 0).await
+            Hub::start(directory.path(), &base, port).await
         };
 
         let mut settings = Settings::for_hub(&hub.base());

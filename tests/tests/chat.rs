@@ -17,7 +17,7 @@ fn texts(messages: &[Value]) -> Vec<&str> {
 
 #[tokio::test]
 async fn two_people_talk_see_each_other_and_nobody_takes_a_name() {
-    let house = House::open(LOBBY).await;
+    let house = House::open_here(LOBBY).await;
     let base = house.hub.base();
     let (ann, bob) = (Guest::sign_in(&base, "Ann").await, Guest::sign_in(&base, "Bob").await);
     let http = reqwest::Client::new();
@@ -58,7 +58,7 @@ async fn two_people_talk_see_each_other_and_nobody_takes_a_name() {
 
 #[tokio::test]
 async fn a_phone_and_slack_are_in_the_room_and_each_message_says_where_it_got_to() {
-    let house = House::open(LOBBY).await;
+    let house = House::open_here(LOBBY).await;
     house.join("lobby", &[(PHONE, "Pat")]).await;
     let ann = Guest::sign_in(&house.hub.base(), "Ann").await;
     let mut socket = ann.connect(json!({ "lobby": {} })).await;
@@ -109,7 +109,7 @@ async fn a_phone_and_slack_are_in_the_room_and_each_message_says_where_it_got_to
 
 #[tokio::test]
 async fn an_edit_a_deletion_a_reaction_and_a_thread_travel() {
-    let house = House::open(LOBBY).await;
+    let house = House::open_here(LOBBY).await;
     house.join("lobby", &[(PHONE, "Pat")]).await;
     let base = house.hub.base();
     let (ann, bob) = (Guest::sign_in(&base, "Ann").await, Guest::sign_in(&base, "Bob").await);
@@ -158,7 +158,7 @@ async fn an_edit_a_deletion_a_reaction_and_a_thread_travel() {
 
 #[tokio::test]
 async fn whoever_is_cut_off_gets_what_was_missed_once_and_in_order() {
-    let house = House::open(&format!(
+    let house = House::open_here(&format!(
         "{LOBBY}\n[chat]\nposts_per_minute = 100000\nposts_per_minute_per_address = 100000\n"
     ))
     .await;
@@ -203,7 +203,7 @@ async fn whoever_is_cut_off_gets_what_was_missed_once_and_in_order() {
 
 #[tokio::test]
 async fn what_the_gate_stops_never_appears_and_its_writer_hears_why() {
-    let house = House::open(&format!("{LOBBY}\n[moderation]\nblocked_words = [\"zorkmid\"]\n")).await;
+    let house = House::open_here(&format!("{LOBBY}\n[moderation]\nblocked_words = [\"zorkmid\"]\n")).await;
     let base = house.hub.base();
     let (ann, bob) = (Guest::sign_in(&base, "Ann").await, Guest::sign_in(&base, "Bob").await);
     let mut hers = ann.connect(json!({ "lobby": {} })).await;
@@ -222,7 +222,7 @@ async fn what_the_gate_stops_never_appears_and_its_writer_hears_why() {
 
 #[tokio::test]
 async fn a_message_sent_ten_times_is_one_also_after_a_restart() {
-    let mut house = House::open(LOBBY).await;
+    let mut house = House::open_here(LOBBY).await;
     let ann = Guest::sign_in(&house.hub.base(), "Ann").await;
     let mut socket = ann.connect(json!({ "lobby": {} })).await;
     let post = json!({ "kind": "post", "id": "once", "room": "lobby", "text": "only once" });
@@ -247,7 +247,7 @@ async fn a_message_sent_ten_times_is_one_also_after_a_restart() {
 
 #[tokio::test]
 async fn hostile_frames_get_a_code_and_the_socket_lives_unless_it_repeats() {
-    let house = House::open(LOBBY).await;
+    let house = House::open_here(LOBBY).await;
     let base = house.hub.base();
     let ann = Guest::sign_in(&base, "Ann").await;
     let ticket = ann.ticket().await;
@@ -307,7 +307,7 @@ async fn hostile_frames_get_a_code_and_the_socket_lives_unless_it_repeats() {
 
 #[tokio::test]
 async fn whoever_reads_nothing_is_cut_delays_nobody_and_resumes() {
-    let house = House::open("[rooms.lobby]\nsms = \"open\"\n[chat]\nposts_per_minute = 100000\nposts_per_minute_per_address = 100000\n").await;
+    let house = House::open_here("[rooms.lobby]\nsms = \"open\"\n[chat]\nposts_per_minute = 100000\nposts_per_minute_per_address = 100000\n").await;
     let base = house.hub.base();
     let (ann, slow) = (Guest::sign_in(&base, "Ann").await, Guest::sign_in(&base, "Slow").await);
     let mut writer = ann.connect(json!({ "lobby": {} })).await;
@@ -343,7 +343,7 @@ async fn whoever_reads_nothing_is_cut_delays_nobody_and_resumes() {
 
 #[tokio::test]
 async fn a_file_goes_to_slack_and_to_the_phone_and_a_forged_one_nowhere() {
-    let house = House::open(LOBBY).await;
+    let house = House::open_here(LOBBY).await;
     house.join("lobby", &[(PHONE, "Pat")]).await;
     let base = house.hub.base();
     let (ann, bob) = (Guest::sign_in(&base, "Ann").await, Guest::sign_in(&base, "Bob").await);
@@ -376,7 +376,7 @@ async fn a_file_goes_to_slack_and_to_the_phone_and_a_forged_one_nowhere() {
 
 #[tokio::test]
 async fn what_was_said_is_found_and_what_was_taken_back_is_not() {
-    let house = House::open(LOBBY).await;
+    let house = House::open_here(LOBBY).await;
     let ann = Guest::sign_in(&house.hub.base(), "Ann").await;
     let mut socket = ann.connect(json!({ "lobby": {} })).await;
     for (id, text) in ["The café opens at noon", "café closed", "a \"quoted\" thing"].iter().enumerate() {
@@ -404,7 +404,7 @@ async fn what_was_said_is_found_and_what_was_taken_back_is_not() {
 
 #[tokio::test]
 async fn a_page_of_another_site_and_who_has_signed_out_get_nothing() {
-    let house = House::open(&format!("{LOBBY}\n[chat]\nsockets_per_person = 2\n")).await;
+    let house = House::open_here(&format!("{LOBBY}\n[chat]\nsockets_per_person = 2\n")).await;
     let base = house.hub.base();
     let http = reqwest::Client::new();
     for (name, value) in

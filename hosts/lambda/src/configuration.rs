@@ -71,7 +71,6 @@ impl Configuration {
             rooms: Arc::new(rooms),
             links: Links::new(base, key),
             listens_on: None,
-            issuer: None,
             document,
         })
     }

@@ -15,7 +15,7 @@ use toml::Spanned;
 use url::Url;
 
 /// Names that the environment and the file know; what each means is in README.md.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "TWILIO_ACCOUNT_SID",
     "TWILIO_AUTH_TOKEN",
     "TWILIO_FROM",
@@ -24,6 +24,7 @@ const NAMES: [&str; 12] = [
     "SLACK_SIGNING_SECRET",
     "SLACK_BOT_TOKEN",
     "SLACK_API_BASE",
+    "OIDC_CLIENT_SECRET",
     "PUBLIC_BASE_URL",
     "SWITCHBOARD_TOKEN",
     "SWITCHBOARD_DATA",
@@ -145,7 +146,6 @@ impl Configuration {
             rooms: Arc::clone(&self.rooms),
             links: Links::new(public_base_url, link_key),
             listens_on: Some(self.listen.ip()),
-            issuer: None,
             document: self.document.clone(),
         }
     }

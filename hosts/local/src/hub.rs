@@ -25,6 +25,7 @@ use crate::config::Configuration;
 use crate::metrics::Metrics;
 use crate::outside::{FileBlobs, Ground, carry_out};
 use crate::search::SearchIndex;
+use crate::sign_in::{self, SignIn};
 use crate::sockets::{self, Exchange};
 use crate::trace::TraceIndex;
 use crate::web::access::{Access, PageHosts};
@@ -93,6 +94,10 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
     let page_hosts = PageHosts::new(chat.hosts.iter().cloned().chain(public.host_str().map(str::to_owned)));
     let with_sockets =
         bridges.iter().find(|bridge| bridge.sockets().is_some()).context("no bridge has sockets")?;
+    let secret = settings.get("OIDC_CLIENT_SECRET").map(Secret::new);
+    sign_in::install();
+    let http = Client::new()?;
+    let sign_in = chat.oidc.clone().map(|issuer| Arc::new(SignIn::new(issuer, secret, http)));
     let exchange = Exchange::new(
         Arc::clone(with_sockets),
         chat,
@@ -138,6 +143,7 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
         readers,
         search,
         exchange: Arc::clone(&exchange),
+        sign_in,
         links: settings.links.clone(),
         blobs,
         clock,

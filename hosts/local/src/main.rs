@@ -9,6 +9,7 @@ mod hub;
 mod bus;
 mod outside;
 mod sandbox;
+mod sign_in;
 mod sockets;
 mod web;
 mod wiring;

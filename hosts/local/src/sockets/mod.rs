@@ -114,6 +114,11 @@ impl Exchange {
         })
     }
 
+    /// The bridge that the sockets are connected to.
+    pub(crate) fn bridge(&self) -> &dyn Bridge {
+        &*self.bridge
+    }
+
     fn sockets(&self) -> Option<&dyn Sockets> {
         self.bridge.sockets()
     }

@@ -27,6 +27,22 @@ impl PageHosts {
         Self(names.into_iter().map(|name| name.to_ascii_lowercase()).collect())
     }
 
+    /// Is the request made under a name of this hub?
+    ///
+    /// # Errors
+    /// The status to answer and why.
+    pub(crate) fn check_host(&self, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let name = host_name(host).to_ascii_lowercase();
+        if is_loopback_host(host) || name.parse::<IpAddr>().is_ok() || self.0.contains(&name) {
+            return Ok(());
+        }
+        Err((
+            StatusCode::FORBIDDEN,
+            "not a name of this hub: set PUBLIC_BASE_URL, or name it in [chat] hosts",
+        ))
+    }
+
     /// Does a request come from the hub's own page, or from no browser? A page of another site could use the
     /// hub through a visitor's browser otherwise: by its `Origin`, or under a name of its own that it makes lead
     /// here.
@@ -36,12 +52,7 @@ impl PageHosts {
     pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
         let text = |name: http::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
         let host = text(header::HOST).unwrap_or_default();
-        let name = host_name(host).to_ascii_lowercase();
-        let known = is_loopback_host(host) || name.parse::<IpAddr>().is_ok() || self.0.contains(&name);
-        if !known {
-            let mend = "not a name of this hub: set PUBLIC_BASE_URL, or name it in [chat] hosts";
-            return Err((StatusCode::FORBIDDEN, mend));
-        }
+        self.check_host(headers)?;
         let foreign = (StatusCode::FORBIDDEN, "not from another site's page");
         match text(header::ORIGIN) {
             Some(origin) => {

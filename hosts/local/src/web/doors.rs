@@ -102,6 +102,14 @@ async fn knock(
         DoorAccess::Page | DoorAccess::Socket => {
             hub.page_hosts.check(request.headers()).map_err(|(status, reason)| refuse(status, reason))?;
             request.extensions_mut().insert(Nonce(rand::random()));
+            if let Some(token) = bearer(request.headers()) {
+                let Some(issuer) = &hub.sign_in else {
+                    return Err(refuse(StatusCode::UNAUTHORIZED, "no issuer of accounts is configured"));
+                };
+                let verified = issuer.bearer(token, (hub.clock)()).await;
+                let verified = verified.map_err(|failure| failed(hub, door, failure))?;
+                request.extensions_mut().insert(verified);
+            }
         }
         DoorAccess::Signed => {}
     }
@@ -151,6 +159,11 @@ async fn look(hub: &Hub, bridge: &Arc<dyn Bridge>, request: http::Request<Bytes>
             handle.block_on(bridge.read(&request, &reading))
         })
         .await
+}
+
+/// The token of an `Authorization: Bearer` header.
+fn bearer(headers: &http::HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
 fn type_fits(door: &Door, request: &Request) -> bool {

@@ -6,6 +6,7 @@ mod doors;
 mod media;
 pub(crate) mod pages;
 pub(crate) mod server;
+mod sign_in;
 mod tail;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::bus::inbox::Inbox;
 use crate::bus::readers::Readers;
 use crate::metrics::Metrics;
 use crate::outside::FileBlobs;
+use crate::sign_in::SignIn;
 use crate::sockets::Exchange;
 use crate::trace::TraceIndex;
 
@@ -38,6 +40,8 @@ pub(crate) struct Hub {
     pub(crate) readers: Arc<Readers>,
     pub(crate) search: crate::search::Shared,
     pub(crate) exchange: Arc<Exchange>,
+    /// Where there is an issuer of accounts.
+    pub(crate) sign_in: Option<Arc<SignIn>>,
     pub(crate) links: Links,
     pub(crate) blobs: FileBlobs,
     pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -51,6 +55,7 @@ pub(crate) fn router(hub: &Arc<Hub>) -> Router {
         .merge(doors::routes(hub))
         .merge(api::routes(hub))
         .merge(media::routes(hub))
+        .merge(sign_in::routes(hub))
         .merge(pages::routes())
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, "no such path") })
 }

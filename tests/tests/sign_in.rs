@@ -1,0 +1,212 @@
+//! Stories: signing in with an account of a certified OpenID Connect provider, and every way in which a token is none.
+
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use switchboard_stories::chat::{Guest, Socket};
+use switchboard_stories::clients::{scripts, tools};
+use switchboard_stories::{House, LOBBY};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+
+/// A provider on this machine.
+struct Issuer {
+    _process: Child,
+    address: String,
+    http: reqwest::Client,
+}
+
+impl Issuer {
+    async fn start(hub: &str) -> Self {
+        // Another test of this process may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut command = Command::new("node");
+        command
+            .env("NODE_MODULES", tools().join("node/node_modules"))
+            .arg(scripts().join("issuer.mjs"))
+            .arg(hub);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        let mut process = command.spawn().expect("node starts");
+        let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
+        let address = loop {
+            let line = lines.next_line().await.expect("a line").expect("the issuer says where it is");
+            if let Ok(said) = serde_json::from_str::<Value>(&line) {
+                break said["issuer"].as_str().expect("an address").to_owned();
+            }
+        };
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let http =
+            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        Self { _process: process, address, http }
+    }
+
+    async fn mint(&self, key: &str, claims: Value, header: Value) -> String {
+        let body = json!({ "key": key, "claims": claims, "header": header });
+        let answer =
+            self.http.post(format!("{}/mint", self.address)).json(&body).send().await.expect("an answer");
+        answer.json::<Value>().await.expect("JSON")["token"].as_str().expect("a token").to_owned()
+    }
+}
+
+/// A browser, as far as redirects and cookies go.
+struct Browser {
+    http: reqwest::Client,
+    cookies: Vec<(String, String, String)>,
+}
+
+impl Browser {
+    fn new(http: &reqwest::Client) -> Self {
+        Self { http: http.clone(), cookies: Vec::new() }
+    }
+
+    /// Follows redirects to the end; gives the last address and status.
+    async fn open(&mut self, address: &str) -> (String, u16) {
+        let mut address: url::Url = address.parse().expect("an address");
+        for _ in 0..20 {
+            let origin = address.origin().ascii_serialization();
+            let cookies: Vec<String> = self
+                .cookies
+                .iter()
+                .filter(|(of, _, value)| *of == origin && !value.is_empty())
+                .map(|(_, name, value)| format!("{name}={value}"))
+                .collect();
+            let request = self.http.get(address.clone()).header("cookie", cookies.join("; "));
+            let response = request.send().await.expect("an answer");
+            for cookie in response.headers().get_all("set-cookie") {
+                let pair = cookie.to_str().expect("text").split(';').next().unwrap_or_default();
+                let (name, value) = pair.split_once('=').expect("a cookie");
+                self.cookies.retain(|(of, known, _)| (of.as_str(), known.as_str()) != (&origin, name));
+                self.cookies.push((origin.clone(), name.to_owned(), value.to_owned()));
+            }
+            let status = response.status().as_u16();
+            let Some(next) = response.headers().get("location") else { return (address.into(), status) };
+            address = address.join(next.to_str().expect("text")).expect("an address");
+            // The pages are not built into every program under test.
+            if !address.path().starts_with("/api") && address.path().starts_with("/welcome") {
+                return (address.into(), 200);
+            }
+        }
+        panic!("it goes round in circles");
+    }
+
+    fn cookie(&self, origin: &str, name: &str) -> Option<String> {
+        let found = self.cookies.iter().find(|(of, known, _)| of == origin && known == name);
+        found.map(|(_, _, value)| format!("{name}={value}"))
+    }
+}
+
+/// A hub that takes an issuer's accounts, and the issuer.
+async fn house() -> (House, Issuer) {
+    let probe = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = probe.local_addr().expect("an address").port();
+    drop(probe);
+    let issuer = Issuer::start(&format!("http://127.0.0.1:{port}")).await;
+    let configuration = format!(
+        "OIDC_CLIENT_SECRET = \"s:ecret\"\n{LOBBY}\n[chat]\noperators = [\"ann@example.org\"]\n\
+         [chat.oidc]\nissuer = \"{}\"\nclient_id = \"hub\"\ntitle = \"The test's issuer\"\n",
+        issuer.address
+    );
+    (House::open_at(&configuration, port).await, issuer)
+}
+
+#[tokio::test]
+async fn an_account_signs_in_and_has_its_roles_and_an_answer_counts_once_and_for_its_browser_only() {
+    let (house, issuer) = house().await;
+    let base = house.hub.base();
+    let mut browser = Browser::new(&issuer.http);
+    let end = browser.open(&format!("{base}/api/session/oidc/start?next=/welcome")).await;
+    assert_eq!(end, (format!("{base}/welcome"), 200));
+    let cookie = browser.cookie(&base, "switchboard_session").expect("a session");
+    let ann = Guest { base: base.clone(), http: issuer.http.clone(), cookie, person: Value::Null };
+    let (_, session) = ann.ask("GET", "/api/session", Value::Null).await;
+    assert_eq!(session["person"]["name"], "Ann Account");
+    assert_eq!(session["person"]["roles"], json!(["member", "moderator", "operator"]));
+    assert_eq!(session["sign_in"]["oidc"]["title"], "The test's issuer");
+    let mut socket = ann.connect(json!({ "lobby": {} })).await;
+    socket.hear("hello").await;
+    socket.post("1", "lobby", "hello").await;
+    assert_eq!(socket.hear("change").await["message"]["sender"]["name"], "Ann Account");
+
+    // The same person, whatever the browser; a name that is taken gets another.
+    let mut other = Browser::new(&issuer.http);
+    other.open(&format!("{base}/api/session/oidc/start?next=//evil.example/")).await;
+    let cookie = other.cookie(&base, "switchboard_session").expect("a session");
+    let again = Guest { cookie, ..ann.clone() };
+    let (_, second) = again.ask("GET", "/api/session", Value::Null).await;
+    assert_eq!(second["person"]["id"], session["person"]["id"]);
+
+    // An answer that another browser began, or nobody.
+    let stranger = Browser::new(&issuer.http);
+    let begun = stranger.http.get(format!("{base}/api/session/oidc/start")).send().await.unwrap();
+    let to: url::Url = begun.headers()["location"].to_str().unwrap().parse().unwrap();
+    let state = to.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    for (state, cookie) in [(state.as_str(), ""), ("invented", "switchboard_oidc=invented")] {
+        let request = issuer.http.get(format!("{base}/api/session/oidc/callback?code=x&state={state}"));
+        assert_eq!(request.header("cookie", cookie).send().await.unwrap().status(), 401);
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_bearers_token_opens_a_socket_and_each_that_is_none_gets_401_and_no_event() {
+    let (house, issuer) = house().await;
+    let base = house.hub.base();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let good = json!({ "iss": issuer.address, "aud": "hub", "sub": "bob-1", "name": "Bob", "exp": now + 600, "iat": now });
+    let with = |field: &str, value: Value| {
+        let mut claims = good.clone();
+        claims[field] = value;
+        claims
+    };
+    let ticket = async |token: &str| {
+        let request = issuer.http.post(format!("{base}/api/tickets")).bearer_auth(token);
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, response.json::<Value>().await.unwrap_or(Value::Null))
+    };
+    let cognito = json!({ "iss": issuer.address, "client_id": "hub", "token_use": "access", "sub": "bob-1",
+        "username": "Bob", "exp": now + 600 });
+    for (key, claims) in [("ours", good.clone()), ("ours", cognito), ("rotated", good.clone())] {
+        let token = issuer.mint(key, claims, json!({})).await;
+        let (mut status, mut answer) = ticket(&token).await;
+        let began = std::time::Instant::now();
+        // A new key is looked for every ten seconds at most.
+        while status == 401 && key == "rotated" && began.elapsed().as_secs() < 30 {
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            (status, answer) = ticket(&token).await;
+        }
+        assert_eq!(status, 200, "{key}: {answer}");
+        assert!(Socket::open(&base, answer["ticket"].as_str().unwrap()).await.is_ok());
+    }
+    let events = house.hub.metric("switchboard_events_total").await;
+    let mut bad = vec![
+        ("of nobody's key", issuer.mint("foreign", good.clone(), json!({})).await),
+        ("alg none", issuer.mint("none", good.clone(), json!({})).await),
+        ("over", issuer.mint("ours", with("exp", json!(now - 600)), json!({})).await),
+        ("without an end", issuer.mint("ours", with("exp", Value::Null), json!({})).await),
+        ("for another client", issuer.mint("ours", with("aud", json!("other")), json!({})).await),
+        ("for nobody", issuer.mint("ours", with("aud", Value::Null), json!({})).await),
+        (
+            "another issuer's",
+            issuer.mint("ours", with("iss", json!("https://evil.example")), json!({})).await,
+        ),
+        ("not yet good", issuer.mint("ours", with("nbf", json!(now + 6000)), json!({})).await),
+        ("with an unknown key", issuer.mint("ours", good.clone(), json!({ "kid": "nobodys" })).await),
+        ("no token", "no.token.atall".to_owned()),
+        ("empty", String::new()),
+    ];
+    let token = issuer.mint("ours", good.clone(), json!({})).await;
+    let parts: Vec<&str> = token.split('.').collect();
+    let swapped = issuer.mint("ours", with("sub", json!("eve")), json!({})).await;
+    bad.push((
+        "with another's claims",
+        format!("{}.{}.{}", parts[0], swapped.split('.').nth(1).unwrap(), parts[2]),
+    ));
+    for (what, token) in bad {
+        let (status, answer) = ticket(&token).await;
+        assert_eq!(status, 401, "{what}: {answer}");
+    }
+    assert_eq!(house.hub.metric("switchboard_events_total").await, events, "no event");
+    house.close().await;
+}
