@@ -15,7 +15,15 @@ LIGHTHOUSE := $(TOOLS)/lighthouse
 PAGES := web/dist/index.html
 WEB := $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print)
 
-.PHONY: run build pages test check setup pictures bench lighthouse soak clean
+# The stories that are told of the deployed house too, in `make test`; in `make soak` these besides.
+AWS_STORIES := relay redelivered media
+MORE_AWS_STORIES := words edits providers_failing limits
+
+# The stack's name, and what else `sam deploy` is to be told, such as --parameter-overrides or --profile.
+STACK ?= switchboard
+DEPLOY ?=
+
+.PHONY: run build pages test check setup pictures bench lighthouse soak package deploy destroy clean
 
 ## Builds and starts the hub: no account needed.
 run: build
@@ -46,7 +54,11 @@ check: pages
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 	$(CARGO) build --workspace --bins --examples --locked
+	$(SAM)/bin/cfn-lint template.yaml
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM)/bin/sam validate --lint --template template.yaml
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_SOAK_S=60 $(CARGO) test --workspace --locked --no-fail-fast
+	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_STORIES_ON=aws \
+		$(CARGO) test --locked --no-fail-fast --package switchboard-stories $(AWS_STORIES:%=--test %)
 
 ## The official clients (Python, Node), the emulator of AWS, what checks the template, what drives a browser, Chromium
 ## with a font of emoji, and strace.
@@ -101,12 +113,30 @@ $(LIGHTHOUSE)/.done: tests/browser/lighthouse/package.json tests/browser/lightho
 	npm ci --prefix $(LIGHTHOUSE) --ignore-scripts --silent
 	touch $@
 
-## The long tests: 200 kills, an hour of random rules and events.
+## The artifact for AWS: target/lambda/bootstrap, for this machine's architecture.
+package:
+	$(CARGO) build --profile lean --locked --package switchboard-lambda --bin bootstrap
+	mkdir -p target/lambda
+	cp $(TARGET)/lean/bootstrap target/lambda/bootstrap
+
+## Deploys to the AWS account of the environment; docs/aws.md says what has to be there before.
+deploy: package $(SAM)/.done
+	SAM_CLI_TELEMETRY=0 $(SAM)/bin/sam deploy --template-file template.yaml --stack-name $(STACK) --resolve-s3 \
+		--capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset $(DEPLOY)
+	$(CARGO) run --quiet --release --locked --package switchboard-lambda --bin switchboard-aws -- next --stack $(STACK)
+
+## Removes the stack. Tables and files stay, unless it was deployed with KeepDataOnDelete=no.
+destroy: $(SAM)/.done
+	SAM_CLI_TELEMETRY=0 $(SAM)/bin/sam delete --stack-name $(STACK)
+
+## The long tests: 200 kills; an hour of random rules and events; every story told of the deployed house.
 soak: setup
 	$(CARGO) build --workspace --bins --locked
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_KILLS=200 \
 		$(CARGO) test --locked --package switchboard-stories --test crash -- --nocapture
 	SWITCHBOARD_SOAK_S=3600 $(CARGO) test --release --locked --package switchboard-rules --test agreement -- --nocapture
+	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_STORIES_ON=aws \
+		$(CARGO) test --locked --no-fail-fast --package switchboard-stories $(MORE_AWS_STORIES:%=--test %)
 
 clean:
 	$(CARGO) clean

@@ -102,10 +102,12 @@ def open_work():
         attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
         counts["messages"] += sum(int(count) for count in attributes.values())
     for table in tables():
-        for row in scan(table):
+        rows = scan(table)
+        decided = {row["pk"] for row in rows if row["sk"].startswith("o#")}
+        for row in rows:
             if row["sk"].startswith("e#") and row.get("st") not in ("done", "dead"):
                 counts["effects"] += 1
-            if row["sk"] == "w" and row["pk"].startswith("r#") and "dead" not in row:
+            if row["sk"] == "w" and row["pk"] not in decided and "dead" not in row:
                 counts["deliveries"] += 1
     return counts
 
@@ -146,6 +148,19 @@ def redrive(number):
 def send(queue, body):
     """Puts a message into a queue of the stack."""
     client("sqs").send_message(QueueUrl=resources()[queue], MessageBody=body)
+
+
+def hasten():
+    """Lets every timer of the gate come due now."""
+    dynamodb, known, now = client("dynamodb"), resources(), int(time.time() * 1000)
+    timers = [row for row in scan(known["ModerationTable"]) if row["pk"] == "t#"]
+    for timer in timers:
+        row = {"pk": {"S": "t#"}, "sk": {"S": timer["sk"]}, "due": {"N": str(now)}, "body": {"S": timer["body"]}}
+        dynamodb.put_item(TableName=known["ModerationTable"], Item=row)
+        due = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now / 1000)) + f".{now % 1000:03}Z"
+        for _ in "once", "and again":
+            send("ModerationQueue", json.dumps({"switchboard": {"timer": {"key": timer["sk"], "due": due}}}))
+    return len(timers)
 
 
 def trace(word):
@@ -221,32 +236,43 @@ def kill(function):
     return len(victims)
 
 
+ASKED = {
+    "dynamodb": ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"],
+    "events": ["PutEvents"],
+    "s3": ["GetObject", "PutObject", "HeadObject"],
+    "sqs": ["SendMessage"],
+    "ssm": ["GetParameter"],
+}
+MEMBERS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+
+
 def calls():
-    """Which function has asked for what: {function: {action: count}}. A transaction counts as its single writes."""
-    functions = {
-        environment["AWS_ACCESS_KEY_ID"]: environment["AWS_LAMBDA_FUNCTION_NAME"].removeprefix(f"{STACK}-")
+    """Which function has asked for what: {function: {action: count}}, of each action the newest fifty.
+
+    A transaction is counted, and its single writes too: those are what a role is asked for.
+    """
+    keys = {
+        (environment["AWS_ACCESS_KEY_ID"], environment["AWS_LAMBDA_FUNCTION_NAME"].removeprefix(f"{STACK}-"))
         for environment in processes().values()
     }
-    cloudtrail, token, found = client("cloudtrail"), {}, {}
-    members = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
-    while True:
-        page = cloudtrail.lookup_events(MaxResults=50, **token)
-        for event in page["Events"]:
-            told = json.loads(event["CloudTrailEvent"])
-            function = functions.get(told["userIdentity"]["accessKeyId"])
-            if function is None:
-                continue
-            service, name = told["eventSource"].split(".")[0], told["eventName"]
-            actions = [name]
-            if name == "TransactWriteItems":
-                items = (told["requestParameters"] or {}).get("TransactItems", [])
-                actions = [members[member] for item in items for member in item] + [name]
-            for action in actions:
-                counts = found.setdefault(function, {})
-                counts[f"{service}:{action}"] = counts.get(f"{service}:{action}", 0) + 1
-        if not page.get("NextToken"):
-            return found
-        token = {"NextToken": page["NextToken"]}
+    cloudtrail, found = client("cloudtrail"), {}
+    for key, function in sorted(keys):
+        counts = found.setdefault(function, {})
+        for service, names in ASKED.items():
+            for name in names:
+                wanted = {"AccessKeyId": key, "EventName": name}
+                attributes = [{"AttributeKey": k, "AttributeValue": v} for k, v in wanted.items()]
+                events = cloudtrail.lookup_events(LookupAttributes=attributes, MaxResults=50)["Events"]
+                actions = [name] * len(events)
+                if name == "TransactWriteItems":
+                    for event in events:
+                        asked = json.loads(event["CloudTrailEvent"])["requestParameters"] or {}
+                        actions += [MEMBERS[member] for item in asked.get("TransactItems", []) for member in item]
+                for action in actions:
+                    # A HEAD is allowed by what allows a GET.
+                    action = f"{service}:{action}".replace("HeadObject", "GetObject")
+                    counts[action] = counts.get(action, 0) + 1
+    return found
 
 
 def roles():
@@ -305,6 +331,7 @@ DEEDS = {
     "dead-letters": dead_letters,
     "redrive": redrive,
     "send": send,
+    "hasten": hasten,
     "trace": trace,
     "journal": journal,
     "logs": logs,

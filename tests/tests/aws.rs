@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use switchboard_bridges::Settings;
 use switchboard_rules::wiring::Wiring;
 use switchboard_stories::aws::Stack;
-use switchboard_stories::{House, LOBBY, hub, sign, until};
+use switchboard_stories::{House, LOBBY, PUBLIC, hub, sign, until};
 
 const ANN: &str = "+14155550123";
 const BOB: &str = "+14155550124";
@@ -148,9 +148,6 @@ async fn a_role_may_do_what_its_function_does_and_nothing_else() {
     house.join("lobby", &[(ANN, "Ann"), (BOB, "Bob")]).await;
     tour(&house).await;
     let (grants, calls) = (stack(&house).ask("grants").await, stack(&house).ask("calls").await);
-    let logical = |function: &str| -> String {
-        function.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
-    };
     let mut complaints = Vec::new();
     let calls: BTreeMap<String, &Value> =
         calls.as_object().expect("calls").iter().map(|(function, made)| (logical(function), made)).collect();
@@ -173,6 +170,11 @@ async fn a_role_may_do_what_its_function_does_and_nothing_else() {
     house.end().await;
 }
 
+/// A function's name in the template.
+fn logical(function: &str) -> String {
+    function.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+}
+
 /// Everything that a function may do is done once.
 async fn tour(house: &House) {
     // Files both ways, an answer in Slack, an edit; a status callback for each text.
@@ -183,14 +185,73 @@ async fn tour(house: &House) {
         shown.iter().any(|message| message["replies"][0]["files"][0]["mode"] == "hosted")
     })
     .await;
+    let files = json!([{ "content_type": "image/png", "name": "map.png" }]);
+    let said = json!({ "user": "U0BOB", "text": "the way", "files": files });
+    house.control("POST", &format!("/slack/channels/{CHANNEL}/say"), said).await;
+    let media = || async {
+        let phone = house.control("GET", &format!("/phone/{ANN}"), Value::Null).await;
+        let received = phone["received"].as_array().expect("a list").clone();
+        received.iter().find_map(|text| text["media"][0]["url"].as_str().map(str::to_owned))
+    };
+    until("the picture is on the phone", || async { media().await.is_some() }).await;
+    let link = media().await.expect("a link").replace(PUBLIC, &house.hub.base());
+    let client = reqwest::Client::new();
+    for method in [reqwest::Method::HEAD, reqwest::Method::GET] {
+        let file = client.request(method, &link).send().await.expect("an answer");
+        assert_eq!(
+            (file.status().as_u16(), file.headers()["content-type"].as_bytes()),
+            (200, &b"image/png"[..])
+        );
+    }
+    assert_eq!(client.get(link.replace("signature=", "signature=0")).send().await.unwrap().status(), 403);
+    assert_eq!(client.post(&link).send().await.unwrap().status(), 405);
     let ts = house.say(CHANNEL, "U0BOB", "seen").await;
-    let edited = json!({ "ts": ts, "text": "seen it" });
-    house.control("POST", &format!("/slack/channels/{CHANNEL}/edit"), edited).await;
-    let file = json!({ "user": "U0BOB", "text": "and this", "files": [{ "name": "a.png", "mimetype": "image/png" }] });
-    house.control("POST", &format!("/slack/channels/{CHANNEL}/say"), file).await;
-    // A page posts; an edit that comes before its message waits for it, with a timer.
+    house.hub.quiet().await;
+    let reaction = json!({ "user": "U0ANN", "ts": ts, "name": "eyes" });
+    house.control("POST", &format!("/slack/channels/{CHANNEL}/react"), reaction).await;
+    // A page posts, and what it posted is retracted.
     let post = json!({ "id": "1", "name": "Zoe", "text": "from a page" });
-    assert_eq!(house.hub.order("POST", "/api/rooms/lobby/messages", post).await.0, 200);
+    let mut posted = Value::Null;
+    for _ in ["once", "and again"] {
+        let (status, answer) = house.hub.order("POST", "/api/rooms/lobby/messages", post.clone()).await;
+        assert_eq!(status, 200);
+        posted = answer;
+    }
+    house.hub.quiet().await;
+    let retract = format!("/api/messages/{}/retract", posted["message_id"].as_str().expect("an id"));
+    for _ in ["once", "and again"] {
+        assert_eq!(house.hub.order("POST", &retract, json!({ "id": "1" })).await.0, 200);
+    }
+    // An edit that comes before its message waits for it; when its time is over a timer ends that.
+    let late = json!({ "provider": "slack", "method": "webhook.events", "kind": "out_of_order", "delay_ms": 12_000,
+                       "times": 1 });
+    house.fault(late).await;
+    let edited = async {
+        let newest = || async {
+            let channel = house.channel(CHANNEL).await;
+            channel.iter().find(|it| it["shown"] == "frist").map(|it| it["ts"].clone())
+        };
+        until("it stands in Slack", || async { newest().await.is_some() }).await;
+        let edit = json!({ "ts": newest().await, "text": "first" });
+        house.control("POST", &format!("/slack/channels/{CHANNEL}/edit"), edit).await;
+        until("the edit waits", || async { stack(house).ask("hasten").await != json!(0) }).await;
+    };
+    house
+        .fault(json!({ "provider": "slack", "method": "webhook.events", "kind": "duplicate", "copies": 2 }))
+        .await;
+    house.control("POST", &format!("/phone/{BOB}/text"), json!({ "body": "LEAVE lobby", "copies": 2 })).await;
+    tokio::join!(house.say(CHANNEL, "U0BOB", "frist"), edited);
+    house.hub.quiet().await;
+    // Everything comes once more.
+    let wiring = Wiring::embedded().unwrap();
+    let rules = wiring.compile();
+    for event in stack(house).ask("journal").await.as_array().expect("events") {
+        let text = event.to_string();
+        for rule in rules.matching(text.as_bytes()).unwrap() {
+            let queue = format!("{}Queue", logical(&wiring.rules()[rule].listener.replace(['.', '_'], "-")));
+            stack(house).ask_with(json!({ "do": "send", "queue": queue, "body": text })).await;
+        }
+    }
     house.hub.quiet().await;
     // Who is given up has a letter, who is put off reminds itself.
     for times in [1, 1] {

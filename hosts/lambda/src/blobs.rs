@@ -34,13 +34,13 @@ impl Bucket {
         plain.then(|| format!("{}/{}/{}", self.signer.endpoint("s3"), self.name, id))
     }
 
-    /// A link to a file's storage, for a few minutes; `None` where the id is not one of ours.
+    /// A link to a file's storage for a GET or a HEAD, for a few minutes; `None` where the id is not one of ours.
     ///
     /// # Errors
     /// [`Failure::Retry`] without credentials.
-    pub(crate) async fn link(&self, id: &BlobId) -> Result<Option<String>, Failure> {
+    pub(crate) async fn link(&self, method: http::Method, id: &BlobId) -> Result<Option<String>, Failure> {
         match self.place(id) {
-            Some(place) => self.signer.link("s3", &place, LINK_GOOD_FOR).await.map(Some),
+            Some(place) => self.signer.link("s3", method, &place, LINK_GOOD_FOR).await.map(Some),
             None => Ok(None),
         }
     }

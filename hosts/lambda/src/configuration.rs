@@ -77,7 +77,7 @@ impl Configuration {
 }
 
 /// The names and paths of a list `NAME=/path,…`.
-fn references(list: Option<&str>) -> Result<Vec<(String, String)>> {
+pub(crate) fn references(list: Option<&str>) -> Result<Vec<(String, String)>> {
     let parts = list.unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty());
     parts
         .map(|part| {

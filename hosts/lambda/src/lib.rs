@@ -4,6 +4,8 @@
 //! (`functions`). Reading order: `functions`, `configuration`, `serve` (what this one is), `doors` and `batch` (how
 //! things arrive), `settle` (what every arrival goes through), `store`, `bus`, `queue`, `blobs` (where it goes).
 //!
+//! `stack` is for the operator's program, `switchboard-aws`.
+//!
 //! Absent here: SQL, sockets, any broker. AWS runs those.
 
 pub mod configuration;
@@ -17,6 +19,8 @@ mod journal;
 mod media;
 
 mod settle;
+
+pub mod stack;
 
 pub mod blobs;
 mod bus;

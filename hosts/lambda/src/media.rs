@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use http::Method;
 use serde_json::{Value, json};
 use switchboard_core::{BlobId, Failure, Links};
 use tracing::warn;
@@ -25,7 +26,10 @@ pub(crate) async fn answer(links: &Links, bucket: &Bucket, event: Event) -> Valu
     if !links.media_allowed(&blob, part("until"), part("signature"), crate::now()) {
         return refuse(403, "not a link of this hub, or too old");
     }
-    match bucket.link(&blob).await {
+    if ![Method::GET, Method::HEAD].contains(request.method()) {
+        return refuse(405, "a file is only to be read");
+    }
+    match bucket.link(request.method().clone(), &blob).await {
         Ok(Some(link)) => {
             let mut answer = response(307, "text/plain; charset=utf-8", "");
             answer["headers"]["location"] = json!(link);

@@ -71,8 +71,15 @@ impl Signer {
     }
 
     /// The address of a request that is signed in its query: whoever has it may send it for this long.
-    pub(crate) async fn link(&self, service: &str, uri: &str, good_for: Duration) -> Result<String, Failure> {
+    pub(crate) async fn link(
+        &self,
+        service: &str,
+        method: http::Method,
+        uri: &str,
+        good_for: Duration,
+    ) -> Result<String, Failure> {
         let mut request = http::Request::new(Bytes::new());
+        *request.method_mut() = method;
         *request.uri_mut() = uri.parse().map_err(|_| Failure::bug("not an address"))?;
         self.sign(service, &mut request, Some(good_for)).await?;
         Ok(request.uri().to_string())

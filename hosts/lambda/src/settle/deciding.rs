@@ -3,7 +3,7 @@
 use switchboard_core::{Arrival, Failure, Outcome, TimerChange, Timestamp, What};
 use switchboard_hosts::limits::{guarded_later, prepare};
 
-use super::record::{EffectRow, Origin, Part, Record, Waiting};
+use super::record::{EffectRow, Origin, Part, Record};
 use super::{MAX_CONFLICTS, Settler, needed};
 use crate::queue::Reminder;
 use crate::store::{NotCommitted, Row, Step, key, number, text};
@@ -100,9 +100,6 @@ impl Settler {
             meanings.push(Refused::Repeat);
         }
         steps.extend(timer_steps);
-        if record.waiting.is_some() && keep {
-            steps.push(Waiting::remove(&self.table, origin));
-        }
         match self.table.commit(&steps, &outcome.writes, now).await {
             Ok(()) => {
                 record.parts.push(part);

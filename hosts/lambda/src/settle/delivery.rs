@@ -44,7 +44,6 @@ impl Settler {
     /// Delivers an event, and what was parked behind it. When it returns, the message that brought it may go.
     pub(crate) async fn deliver(&self, listener: &str, event: &str, came: Came) -> Result<(), Failure> {
         let (mut json, mut came) = (event.to_owned(), came);
-        let mut unpark = came == Came::ForGap;
         loop {
             let event = match Event::decode(json.as_bytes()) {
                 Ok(event) => event,
@@ -64,14 +63,11 @@ impl Settler {
             // On the heap: the futures of AWS's clients are deep and large.
             let ended = Box::pin(delivery.run()).await?;
             let (Some(place), Ended::Yes) = (&place, ended) else { return Ok(()) };
-            if unpark {
-                self.unpark(place).await?;
-            }
             let Some(next) = self.parked_after(place, place.lane.seq).await? else { return Ok(()) };
             if !self.has_time_for_an_attempt() {
                 return self.remind(&delivery.origin, Some(&next), crate::now()).await;
             }
-            (json, came, unpark) = (next, Came::First, true);
+            (json, came) = (next, Came::First);
         }
     }
 }

@@ -15,7 +15,6 @@ use switchboard_core::{Failure, Timestamp};
 use tracing::error;
 
 use super::deciding::{Beside, Refused};
-use super::record::KEPT;
 use super::{Settler, needed, raw};
 use crate::queue::Reminder;
 use crate::store::{NotCommitted, Row, Step, key, number, read_number, read_text, text, ttl};
@@ -25,6 +24,9 @@ const GAP: Duration = Duration::from_secs(900);
 /// The same for a lane in which nothing has been done yet: mostly it is new to the listener, and what came before
 /// is not for it.
 const NEW_LANE: Duration = Duration::from_secs(60);
+
+/// How long a parked event is kept: longer than its lane can stand still. One that has had its turn goes then too.
+const PARKED: Duration = Duration::from_secs(15 * 24 * 60 * 60);
 
 /// An event's place.
 #[derive(Debug, Clone)]
@@ -91,7 +93,7 @@ impl Settler {
         let now = crate::now();
         let mut row = place.parked(place.lane.seq);
         row.insert("event".to_owned(), text(event));
-        row.insert("ttl_s".to_owned(), ttl(now.plus(KEPT)));
+        row.insert("ttl_s".to_owned(), ttl(now.plus(PARKED)));
         let kept = self.table.commit(&[Step::replace(&self.table, row)], &[], now).await;
         kept.map_err(NotCommitted::failure)
     }
@@ -112,12 +114,6 @@ impl Settler {
     pub(super) async fn parked_after(&self, place: &Place, seq: u64) -> Result<Option<String>, Failure> {
         let row = self.table.row(&place.partition, &parked_sort(seq + 1)).await?;
         Ok(row.map(|row| read_text(&row, "event")))
-    }
-
-    /// A parked event that has had its turn is parked no more.
-    pub(super) async fn unpark(&self, place: &Place) -> Result<(), Failure> {
-        let step = Step::delete(&self.table, place.parked(place.lane.seq), None, Row::new());
-        self.table.commit(&[step], &[], crate::now()).await.map_err(NotCommitted::failure)
     }
 
     /// A parked event's reminder has come. Says whether the lane was moved past a gap, so that its turn is there.

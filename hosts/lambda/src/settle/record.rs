@@ -48,7 +48,8 @@ pub(super) struct Part {
     pub(super) events: Vec<String>,
 }
 
-/// A delivery that could not be decided yet, or not at all.
+/// A delivery that could not be decided yet, or not at all. Its row stays when it has been decided, and then means
+/// nothing any more.
 #[derive(Debug, Clone)]
 pub(super) struct Waiting {
     pub(super) attempts: u32,
@@ -237,10 +238,6 @@ impl Waiting {
         Step::replace(table, row)
     }
 
-    pub(super) fn remove(table: &Table, origin: &Origin) -> Step {
-        Step::delete(table, key(&origin.partition(), "w"), None, Row::new())
-    }
-
     fn read(row: &Row) -> Self {
         Self {
             attempts: read_number(row, "att").unwrap_or_default(),
@@ -318,6 +315,9 @@ impl Record {
             } else if let Some(part) = record.parts.last_mut() {
                 part.events.extend(lines(&row));
             }
+        }
+        if record.parts.last().is_some_and(|part| part.next.is_none()) {
+            record.waiting = None;
         }
         Ok(record)
     }

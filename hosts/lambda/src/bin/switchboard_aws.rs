@@ -1,0 +1,61 @@
+//! `switchboard-aws`: looks after the stack on AWS, with the credentials of the environment.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use switchboard_lambda::Clients;
+use switchboard_lambda::stack::{self, doctor, next};
+
+/// Looks after the stack on AWS, with the credentials and the region of the environment.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The stack's name.
+    #[arg(long, global = true, default_value = "switchboard")]
+    stack: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Checks the deployed stack by doing, and says what to mend.
+    Doctor,
+    /// Prints what the providers are to be given: webhook addresses and the Slack app's manifest.
+    Next,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether all is well.
+async fn run(arguments: Arguments) -> Result<bool> {
+    let clients = Clients::new().await?;
+    let functions = stack::functions(&clients, &arguments.stack).await?;
+    match arguments.command {
+        Command::Next => {
+            println!("{}", next::lines(&functions)?);
+            Ok(true)
+        }
+        Command::Doctor => {
+            let findings = Box::pin(doctor::examine(&clients, &functions)).await;
+            for finding in &findings {
+                match &finding.wrong {
+                    None => println!("ok    {}", finding.about),
+                    Some(wrong) => println!("WRONG {}: {wrong}", finding.about),
+                }
+            }
+            Ok(findings.iter().all(|finding| finding.wrong.is_none()))
+        }
+    }
+}

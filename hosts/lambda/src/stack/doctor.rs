@@ -1,0 +1,137 @@
+//! `doctor`: checks the deployed stack by doing, and says what to mend.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use serde_json::json;
+use switchboard_core::Http;
+
+use super::{Deployed, next};
+use crate::Clients;
+use crate::configuration::{Configuration, references};
+
+/// One finding: what was looked at, and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub about: String,
+    /// What is wrong, with the mend; `None` when all is well.
+    pub wrong: Option<String>,
+}
+
+/// Looks at everything that a stack needs.
+pub async fn examine(clients: &Clients, functions: &[Deployed]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut find = |about: String, wrong: Option<String>| findings.push(Finding { about, wrong });
+    for function in functions {
+        let state = function.state.as_deref().unwrap_or("Active");
+        let wrong = (state != "Active")
+            .then(|| format!("it is {state} — to mend it: look at it in Lambda's console"));
+        find(format!("function {}", function.function_name), wrong);
+    }
+    let values = |name: &str| -> BTreeSet<String> {
+        functions.iter().filter_map(|function| function.value(name)).map(str::to_owned).collect()
+    };
+    for path in parameters(functions) {
+        let wrong = parameter(clients, &path).await;
+        find(format!("parameter {path}"), wrong);
+    }
+    for table in values("SWITCHBOARD_TABLE") {
+        let answer = clients.tables.describe_table().table_name(&table).send().await;
+        let wrong = match answer {
+            Ok(answer) => {
+                let status = answer.table.and_then(|table| table.table_status);
+                let active = status == Some(aws_sdk_dynamodb::types::TableStatus::Active);
+                (!active).then(|| format!("it is {status:?}; wait, or look at it in DynamoDB's console"))
+            }
+            Err(_) => Some("it cannot be found — to mend it: make deploy".to_owned()),
+        };
+        find(format!("table {table}"), wrong);
+    }
+    for queue in values("SWITCHBOARD_DEAD_LETTERS") {
+        let wrong = dead_letters(clients, &queue).await;
+        find(format!("dead letters in {}", queue.rsplit('/').next().unwrap_or(&queue)), wrong);
+    }
+    for function in
+        functions.iter().filter(|function| function.value("SWITCHBOARD_PARAMETERS").is_some()).take(1)
+    {
+        let wrong = rooms(clients, function).await;
+        find("rooms and policy".to_owned(), wrong);
+    }
+    match next::address(functions) {
+        Ok(address) => {
+            let wrong = reach(clients, address).await;
+            find(format!("doors at {address}"), wrong);
+        }
+        Err(error) => find("doors".to_owned(), Some(error.to_string())),
+    }
+    findings
+}
+
+/// The parameters that any function refers to.
+fn parameters(functions: &[Deployed]) -> BTreeSet<String> {
+    let lists = functions.iter().map(|function| references(function.value("SWITCHBOARD_PARAMETERS")));
+    lists.flatten().flatten().map(|(_, path)| path).collect()
+}
+
+/// Whether a parameter is there. Its value is not asked for in the clear.
+async fn parameter(clients: &Clients, path: &str) -> Option<String> {
+    let body = json!({ "Name": path, "WithDecryption": false }).to_string();
+    let request = http::Request::post(format!("{}/", clients.signer.endpoint("ssm")))
+        .header("Content-Type", "application/x-amz-json-1.1")
+        .header("X-Amz-Target", "AmazonSSM.GetParameter")
+        .body(Bytes::from(body));
+    let Ok(request) = request else { return Some("its name cannot be sent".to_owned()) };
+    match clients.signer.send("ssm", request).await {
+        Ok(answer) if answer.status().is_success() => None,
+        Ok(_) => Some(format!(
+            "it is not there — to mend it: aws ssm put-parameter --type SecureString --name {path} --value …"
+        )),
+        Err(failure) => Some(failure.to_string()),
+    }
+}
+
+async fn dead_letters(clients: &Clients, queue: &str) -> Option<String> {
+    use aws_sdk_sqs::types::QueueAttributeName::ApproximateNumberOfMessages;
+    let asked = clients.queues.get_queue_attributes().queue_url(queue);
+    let answer = asked.attribute_names(ApproximateNumberOfMessages).send().await;
+    let Ok(answer) = answer else {
+        return Some("the queue cannot be found — to mend it: make deploy".to_owned());
+    };
+    let count = answer.attributes.and_then(|mut counts| counts.remove(&ApproximateNumberOfMessages));
+    match count.as_deref() {
+        None | Some("0") => None,
+        Some(count) => Some(format!(
+            "{count} wait for somebody; each says why — to mend it: mend that, then start the queue's redrive (docs/aws.md)"
+        )),
+    }
+}
+
+async fn rooms(clients: &Clients, function: &Deployed) -> Option<String> {
+    let environment = [("SWITCHBOARD_PARAMETERS", function.value("SWITCHBOARD_PARAMETERS")?)];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let read = Configuration::read(environment, &clients.signer).await;
+    match read.and_then(|configuration| configuration.settings()) {
+        Ok(settings) if settings.rooms.iter().next().is_none() => {
+            Some("there is no room — to mend it: deploy with RoomsAndPolicy".to_owned())
+        }
+        Ok(_) => None,
+        Err(error) => Some(format!("{error:#}")),
+    }
+}
+
+/// Whether the doors answer from outside: an unsigned request has to be refused, and not by a gateway.
+async fn reach(clients: &Clients, address: &str) -> Option<String> {
+    let request = http::Request::post(format!("{address}/twilio/messages"))
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(Bytes::from_static(b"doctor=1"));
+    let Ok(request) = request else { return Some("it is no address".to_owned()) };
+    match clients.http.send(request).await {
+        Ok(answer) if answer.status().as_u16() == 403 => None,
+        Ok(answer) => Some(format!(
+            "an unsigned request is answered {} and not 403 — to mend it: see that PublicBaseUrl leads to the stack's API",
+            answer.status()
+        )),
+        Err(error) => Some(format!("{error} — to mend it: see that PublicBaseUrl leads to the stack's API")),
+    }
+}
