@@ -95,6 +95,14 @@ $(LIGHTHOUSE)/.done: tests/browser/lighthouse/package.json tests/browser/lightho
 	npm ci --prefix $(LIGHTHOUSE) --ignore-scripts --silent
 	touch $@
 
+## Load on the chat: 10,000 idle sockets, a busy room, the same room by socket.io. Needs `ulimit -n` above 25000.
+load: build setup
+	$(CARGO) build --release --locked --package switchboard-stories --bin load
+	$(TARGET)/release/load idle
+	$(TARGET)/release/load busy
+	$(TARGET)/release/load busy 1000 40 20 --cut
+	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(TARGET)/release/load peer
+
 ## The long tests: 200 kills, an hour of random rules and events.
 soak: setup
 	$(CARGO) build --workspace --bins --locked
