@@ -15,7 +15,7 @@ LIGHTHOUSE := $(TOOLS)/lighthouse
 PAGES := web/dist/index.html
 WEB := $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print)
 
-.PHONY: run build pages test check setup bench lighthouse soak clean
+.PHONY: run build pages test check setup bench lighthouse load soak clean
 
 ## Builds and starts the hub: no account needed.
 run: build
