@@ -23,7 +23,7 @@ MORE_AWS_STORIES := words edits providers_failing limits
 STACK ?= switchboard
 DEPLOY ?=
 
-.PHONY: run build pages test check setup pictures bench lighthouse soak package deploy destroy clean
+.PHONY: run build pages test check setup pictures bench lighthouse load soak package deploy destroy clean
 
 ## Builds and starts the hub: no account needed.
 run: build
@@ -112,6 +112,14 @@ $(LIGHTHOUSE)/.done: tests/browser/lighthouse/package.json tests/browser/lightho
 	cp tests/browser/lighthouse/package.json tests/browser/lighthouse/package-lock.json $(LIGHTHOUSE)/
 	npm ci --prefix $(LIGHTHOUSE) --ignore-scripts --silent
 	touch $@
+
+## Load on the chat: 10,000 idle sockets, a busy room, the same room by socket.io. Needs `ulimit -n` above 25000.
+load: build setup
+	$(CARGO) build --release --locked --package switchboard-stories --bin load
+	$(TARGET)/release/load idle
+	$(TARGET)/release/load busy
+	$(TARGET)/release/load busy 1000 40 20 --cut
+	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(TARGET)/release/load peer
 
 ## The artifact for AWS: target/lambda/bootstrap, for this machine's architecture.
 package:

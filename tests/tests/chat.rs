@@ -152,7 +152,7 @@ async fn an_edit_a_deletion_a_reaction_and_a_thread_travel() {
     assert_eq!(hers.change(delete).await["kind"], "accepted");
     let deleted = his.until("the deletion", |frame| frame["change"] == "deleted").await;
     assert_eq!((&deleted["message"]["text"], &deleted["message"]["gone"]), (&json!(""), &json!("deleted")));
-    until("it is gone from Slack", || async { house.channel(CHANNEL).await.is_empty() }).await;
+    until("it is gone from Slack", || async { house.shown(CHANNEL).await.is_empty() }).await;
     house.close().await;
 }
 

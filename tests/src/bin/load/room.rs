@@ -113,7 +113,7 @@ async fn open(port: u16, ticket: Option<&str>, after: Option<u64>) -> Result<Str
 
 /// A reader, as a task of its own; with `cut` it is cut off now and then and resumes.
 pub async fn read(server: &Server, heard: Arc<Heard>, cut: bool) -> Result<()> {
-    let http = reqwest::Client::new();
+    let http = server.http.clone();
     let ours = server.cookie.is_some();
     let ticket = if ours { Some(server.ticket(&http).await?) } else { None };
     let mut stream = open(server.port, ticket.as_deref(), None).await?;
@@ -169,7 +169,7 @@ impl Talk {
     /// Joins the room to write in it.
     pub async fn join(server: &Server) -> Result<Self> {
         let ours = server.cookie.is_some();
-        let ticket = if ours { Some(server.ticket(&reqwest::Client::new()).await?) } else { None };
+        let ticket = if ours { Some(server.ticket(&server.http).await?) } else { None };
         let stream = open(server.port, ticket.as_deref(), None).await?;
         let (sink, mut heard) = stream.split();
         tokio::spawn(async move { while let Some(Ok(_)) = heard.next().await {} });

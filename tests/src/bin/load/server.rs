@@ -18,6 +18,8 @@ pub struct Server {
     pub port: u16,
     /// The cookie of the one person who has all sockets; `None` for socket.io.
     pub cookie: Option<String>,
+    /// Asks it over connections that are kept.
+    pub http: reqwest::Client,
     _directory: tempfile::TempDir,
 }
 
@@ -33,13 +35,13 @@ impl Server {
         command.args(["run", "--listen", "127.0.0.1:0", "--data"]).arg(directory.path().join("data"));
         command.current_dir(directory.path()).stderr(Stdio::null());
         let (child, port) = start(command, " at http://127.0.0.1:").await?;
-        let request = reqwest::Client::new()
-            .post(format!("http://127.0.0.1:{port}/api/session/guest"))
-            .json(&json!({ "name": "Load" }));
+        let http = reqwest::Client::new();
+        let request =
+            http.post(format!("http://127.0.0.1:{port}/api/session/guest")).json(&json!({ "name": "Load" }));
         let response = request.send().await?.error_for_status()?;
         let cookie = response.headers().get("set-cookie").context("no cookie")?.to_str()?;
         let cookie = Some(cookie.split(';').next().unwrap_or_default().to_owned());
-        Ok(Self { child, name: "switchboard", port, cookie, _directory: directory })
+        Ok(Self { child, name: "switchboard", port, cookie, http, _directory: directory })
     }
 
     /// socket.io's chat, as its own tutorial has it: what one says goes to all.
@@ -47,7 +49,14 @@ impl Server {
         let mut command = Command::new("node");
         command.env("NODE_MODULES", tools().join("node/node_modules")).arg(scripts().join("socket_io.mjs"));
         let (child, port) = start(command, "port ").await?;
-        Ok(Self { child, name: "socket.io", port, cookie: None, _directory: tempfile::tempdir()? })
+        Ok(Self {
+            child,
+            name: "socket.io",
+            port,
+            cookie: None,
+            http: reqwest::Client::new(),
+            _directory: tempfile::tempdir()?,
+        })
     }
 
     /// A fresh ticket for a socket of ours.
