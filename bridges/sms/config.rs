@@ -30,7 +30,7 @@ pub struct Section {
     pub calling_code_daily: BTreeMap<String, u32>,
     /// Calling codes that may be texted, such as `[1, 44]`; empty for all.
     pub allowed_calling_codes: Vec<u16>,
-    /// Whether an edit sends one short correction.
+    /// Whether an edit or a deletion sends one short correction.
     pub corrections: bool,
     /// Hosts from which files of incoming messages are fetched: `host`, `host:port` or `*.domain`. The host of
     /// `TWILIO_API_BASE` is always among them.

@@ -26,15 +26,20 @@ pub(super) async fn room_changed(
     now: Timestamp,
     view: &dyn View,
 ) -> Result<Outcome, Failure> {
-    let correction = match changed.change {
-        Change::Posted => false,
-        Change::Edited if config.section.corrections => true,
-        // A text cannot be taken back, and a reaction is not worth one.
+    let message = &changed.message;
+    let (name, text) = (message.sender.name.as_str(), message.text.as_str());
+    let corrects = config.section.corrections;
+    let (said, attachments) = match changed.change {
+        Change::Posted => {
+            (text::said(name, text, false, message.attachments.len()), message.attachments.as_slice())
+        }
+        Change::Edited if corrects => (text::said(name, text, true, 0), &[][..]),
+        Change::Deleted if corrects => (text::taken_back(name, text), &[][..]),
+        // What the gate has taken back is not said again, and a reaction is not worth a text.
         Change::Edited | Change::Deleted | Change::Retracted | Change::Reacted => {
             return Ok(Outcome::nothing());
         }
     };
-    let message = &changed.message;
     if message.hops >= MAX_HOPS {
         return Ok(Outcome::nothing());
     }
@@ -43,8 +48,6 @@ pub(super) async fn room_changed(
     if phones.is_empty() {
         return Ok(outcome);
     }
-    let attachments = if correction { &[] } else { message.attachments.as_slice() };
-    let said = text::said(&message.sender.name, &message.text, correction, attachments.len());
     for number in phones {
         let own =
             message.sender.surface == Surface::Sms && message.sender.address.as_str() == number.as_str();

@@ -23,12 +23,32 @@ pub(super) fn phone_name(phone: &PhoneNumber) -> String {
     format!("phone …{}", &digits[digits.len().saturating_sub(4)..])
 }
 
-/// `Ann: hello`, or `Correction, Ann: hello`.
-pub(super) fn said(name: &str, text: &str, correction: bool, files: usize) -> String {
+/// Units of a deleted message that are named, so that its readers know which one it was.
+const NAMED_UNITS: usize = 40;
+
+/// `Ann took back: hello`. A text cannot be taken back from a phone; its reader can be told.
+pub(super) fn taken_back(name: &str, text: &str) -> String {
+    let (name, text) = (short_name(name), plain(text).replace(['\t', '\n'], " "));
+    match text.trim() {
+        "" => format!("{name} took a file back."),
+        text if utf16(text) <= NAMED_UNITS => format!("{name} took back: {text}"),
+        text => {
+            let start: String = text.graphemes(true).take(NAMED_UNITS / 2).collect();
+            format!("{name} took back: {}...", start.trim_end())
+        }
+    }
+}
+
+fn short_name(name: &str) -> String {
     let name: String = plain(name).split_whitespace().collect::<Vec<_>>().join(" ");
     let name: String = name.chars().take(MAX_NAME_CHARS).collect();
     // The ellipsis of an unnamed phone would take every text of that phone out of GSM-7, at twice the price.
-    let name = name.replace('…', "...");
+    name.replace('…', "...")
+}
+
+/// `Ann: hello`, or `Correction, Ann: hello`.
+pub(super) fn said(name: &str, text: &str, correction: bool, files: usize) -> String {
+    let name = short_name(name);
     let text = plain(text).replace('\t', " ");
     let text = text.trim();
     let correction = if correction { "Correction, " } else { "" };

@@ -27,7 +27,7 @@ async fn id_of(house: &House, address: &str, text: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_edit_in_slack_is_one_short_correction_and_a_deletion_is_no_text() {
+async fn an_edit_in_slack_is_one_short_correction_and_so_is_a_deletion() {
     let house = House::open(LOBBY).await;
     house.join("lobby", &[(ANN, "Ann")]).await;
     let ts = house.say(CHANNEL, "U0BOB", "at five").await;
@@ -52,8 +52,7 @@ async fn an_edit_in_slack_is_one_short_correction_and_a_deletion_is_no_text() {
         changes.iter().any(|change| change["change"] == "deleted")
     })
     .await;
-    house.hub.quiet().await;
-    house.expect_heard(ANN, &["Bob: at five", "Correction, Bob: at six"]).await;
+    house.expect_heard(ANN, &["Bob: at five", "Correction, Bob: at six", "Bob took back: at six"]).await;
     house.close().await;
 }
 

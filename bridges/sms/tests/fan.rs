@@ -28,7 +28,7 @@ fn every_change_is_a_text_or_is_none() {
         let heard: Vec<_> = house.hear("sms.fanout", &event).iter().flat_map(said).collect();
         assert_eq!(heard, expected, "{change:?} {text}");
     };
-    use Change::{Deleted, Edited, Posted, Reacted, Retracted};
+    use Change::{Edited, Posted, Reacted, Retracted};
     check(
         &house,
         Posted,
@@ -68,7 +68,7 @@ fn every_change_is_a_text_or_is_none() {
         4,
         &["text +14155550100 #3: Correction, Ada: better", "text +447700900513 #5: Correction, Ada: better"],
     );
-    for (change, seq) in [(Deleted, 5), (Retracted, 6), (Reacted, 7)] {
+    for (change, seq) in [(Retracted, 6), (Reacted, 7)] {
         check(&house, change, "lobby", ada, "gone", seq, &[]);
     }
     check(
@@ -97,7 +97,29 @@ fn every_change_is_a_text_or_is_none() {
 fn corrections_can_be_switched_off() {
     let mut house = House::with("corrections = false", &environment());
     house.text(ANN, "JOIN lobby Ann");
-    let event = changed(Change::Edited, "lobby", (Surface::Web, "ada", "Ada"), "better", 1);
+    for change in [Change::Edited, Change::Deleted] {
+        let event = changed(change, "lobby", (Surface::Web, "ada", "Ada"), "better", 1);
+        assert!(house.hear("sms.fanout", &event)[0].events.is_empty());
+    }
+}
+
+#[test]
+fn a_deletion_says_which_message_it_was_and_what_the_gate_took_back_is_not_said_again() {
+    let mut house = House::new();
+    house.text(ANN, "JOIN lobby Ann");
+    let long = "the van leaves at nine from behind the old station, bring boots";
+    for (seq, (text, expected)) in [
+        ("at six", "text +14155550100 #2: Ada took back: at six"),
+        (long, "text +14155550100 #3: Ada took back: the van leaves at ni..."),
+        ("", "text +14155550100 #4: Ada took a file back."),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let event = changed(Change::Deleted, "lobby", (Surface::Web, "ada", "Ada"), text, seq as u64 + 1);
+        assert_eq!(house.hear("sms.fanout", &event).iter().flat_map(said).collect::<Vec<_>>(), [expected]);
+    }
+    let event = changed(Change::Retracted, "lobby", (Surface::Web, "ada", "Ada"), "abuse", 9);
     assert!(house.hear("sms.fanout", &event)[0].events.is_empty());
 }
 

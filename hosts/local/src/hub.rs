@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use switchboard_bridges::web_chat::Chat;
@@ -33,6 +34,8 @@ use crate::{sandbox, web, wiring};
 
 /// Events that `tail` may be behind before it reads the archive instead.
 const SHOWN: usize = 1024;
+/// How often the search takes in what is new by itself: much sooner than the archive may forget it.
+const SEARCH_KEEPS_UP_EVERY: Duration = Duration::from_secs(3600);
 
 /// Why the hub does not start: the operator's to mend, exit status 2.
 #[derive(Debug, thiserror::Error)]
@@ -141,7 +144,7 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
         access: Access::new(configuration.token.clone()),
         page_hosts,
         readers,
-        search,
+        search: Arc::clone(&search),
         exchange: Arc::clone(&exchange),
         sign_in,
         links: settings.links.clone(),
@@ -156,6 +159,7 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
     if let Some(directory) = configuration.wiring_directory.clone() {
         tokio::spawn(wiring::watch(directory, Arc::clone(&inbox), stopping.clone()));
     }
+    tokio::spawn(keep_up(Arc::clone(&search), stopping.clone()));
     println!("ready");
 
     wait_for_signal().await?;
@@ -249,6 +253,22 @@ fn announce(configuration: &Configuration, base: &str, public: &Url) {
     for name in ["SLACK_APP_TOKEN", "MQTT_URL"] {
         if std::env::var_os(name).is_some() {
             warn!(name, "this name is set, and nothing here uses it yet");
+        }
+    }
+}
+
+/// Lets the search take in what is new, though nobody searches: the archive removes what is old.
+async fn keep_up(search: Arc<SearchIndex>, mut stopping: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SEARCH_KEEPS_UP_EVERY) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
+        let search = Arc::clone(&search);
+        match tokio::task::spawn_blocking(move || search.keep_up()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "the search could not be brought up to date"),
+            Err(error) => error!(%error, "bringing the search up to date panicked"),
         }
     }
 }

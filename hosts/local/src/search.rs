@@ -1,8 +1,9 @@
 //! Finding what was said in a room: SQLite's FTS5 over the archive's `RoomChanged`.
 //!
 //! Like the trace index it is a projection with a file of its own, `search.sqlite3`: brought up to date when
-//! somebody searches, so that no message pays for it; it can be deleted at any time. Rows have the position of
-//! their message's posting as number, so that the newest come first without sorting.
+//! somebody searches, so that no message pays for it, and every hour, before the archive removes what is old. When it
+//! is deleted, it is made again of what the archive still has. Rows have the position of their message's posting as
+//! number, so that the newest come first without sorting.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +34,21 @@ impl SearchIndex {
     /// The index in this file, of this archive.
     pub(crate) fn new(path: &Path, archive: Archive) -> Self {
         Self { path: path.to_owned(), archive, db: Mutex::new(None) }
+    }
+
+    /// Takes in what is new, though nobody searches: before the archive removes it.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub(crate) fn keep_up(&self) -> Result<()> {
+        let mut open = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut db = match open.take() {
+            Some(db) => db,
+            None => self.open()?,
+        };
+        self.catch_up(&mut db)?;
+        *open = Some(db);
+        Ok(())
     }
 
     fn find_now(&self, room: &RoomName, words: &str, before: Option<u64>, limit: usize) -> Result<Vec<u64>> {
