@@ -210,3 +210,10 @@ async fn a_bearers_token_opens_a_socket_and_each_that_is_none_gets_401_and_no_ev
     assert_eq!(house.hub.metric("switchboard_events_total").await, events, "no event");
     house.close().await;
 }
+
+#[tokio::test]
+async fn the_page_leads_to_the_issuer_and_back_and_forgets_who_signs_out() {
+    let (house, _issuer) = house().await;
+    switchboard_stories::browser::tell("sign_in", &house.hub.base()).await;
+    house.close().await;
+}

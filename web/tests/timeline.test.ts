@@ -67,3 +67,21 @@ test("a reader at the end keeps the newest messages, and can have the others aga
   room.older({ room: "lobby", seq: 401, messages: [posted(201).message, posted(202).message], before: 201, after: null });
   expect(room.messages.slice(0, 3).map((message) => message.seq)).toEqual([201, 202, 203]);
 });
+
+test("what comes while the newest page is on its way is not lost with it", () => {
+  const room = new Timeline(LISTED, "me");
+  room.listed({ ...LISTED, seq: 1 });
+  room.apply(posted(2));
+  room.apply(posted(3));
+  room.newest({ room: "lobby", seq: 2, messages: [posted(1).message, posted(2).message], before: null, after: null });
+  expect(texts(room)).toBe("1 2 3");
+  expect(room.applied).toBe(3);
+});
+
+test("a page older than all that is known of begins anew from it, so that what is missing is asked for", () => {
+  const room = new Timeline(LISTED, "me");
+  room.listed({ ...LISTED, seq: 9 });
+  room.newest({ room: "lobby", seq: 7, messages: [posted(7).message], before: null, after: null });
+  expect(room.applied).toBe(7);
+  expect(room.apply(posted(10))).toBe("gap");
+});

@@ -32,6 +32,8 @@ export default async function ({ browser, base }) {
   wire.cut();
   await ann.reload();
   await message(ann, "four");
+  const styled = await ann.evaluate(() => getComputedStyle(document.querySelector("main")).display);
+  same(styled, "grid", "the page without a hub has its style");
   await say(ann, "five");
   await ann.getByText(/Kept here/).waitFor();
   wire.mend();

@@ -7,6 +7,8 @@ import type { Change, Page, Present, RoomListed, Shown, Warning } from "./protoc
 
 /** Changes that wait for a gap to be filled; beyond it the newest page is asked for instead. */
 const MOST_WAITING = 500;
+/** Changes that may come while a page is on its way. */
+const MOST_RECENT = 200;
 /** A page keeps so many messages of a room while its reader is at the end. */
 const MOST_KEPT = 400;
 const KEPT_AFTER_TRIM = 200;
@@ -40,6 +42,8 @@ export class Timeline {
   unread = 0;
   #applied: number | null = null;
   #waiting = new Map<number, Change>();
+  /** The last changes that were applied: a page that was asked for before them lacks them. */
+  #recent: Change[] = [];
 
   constructor(
     listed: RoomListed,
@@ -74,8 +78,11 @@ export class Timeline {
     this.before = page.before;
     this.loaded = true;
     this.stale = false;
-    if (this.#applied === null || page.seq > this.#applied) this.#applied = page.seq;
-    for (const seq of this.#waiting.keys()) if (seq <= this.#applied) this.#waiting.delete(seq);
+    const missed = this.#recent.filter((change) => change.seq > page.seq);
+    if (missed.length === (this.#applied ?? 0) - page.seq) for (const change of missed) this.#merge(change);
+    else this.#applied = page.seq;
+    const applied = this.#applied ?? page.seq;
+    for (const seq of this.#waiting.keys()) if (seq <= applied) this.#waiting.delete(seq);
     this.#drain();
   }
 
@@ -171,12 +178,15 @@ export class Timeline {
     this.typing = this.typing.filter((typing) => typing.id !== message.sender.id || change.change !== "posted");
     if (change.change === "posted") {
       if (message.sender.id !== this.me && message.seq > this.read) this.unread += 1;
-      if (this.loaded && this.find(message.message_id) === undefined) {
-        this.messages = insert(this.messages, message);
-        return;
-      }
     }
-    this.patch(message.message_id, message);
+    this.#recent = [...this.#recent.slice(1 - MOST_RECENT), change];
+    this.#merge(change);
+  }
+
+  #merge({ change, message }: Change): void {
+    const absent = this.find(message.message_id) === undefined;
+    if (change === "posted" && this.loaded && absent) this.messages = insert(this.messages, message);
+    else this.patch(message.message_id, message);
   }
 
   #drain(): void {

@@ -60,11 +60,12 @@ async function page(request: Request): Promise<Response> {
   } catch {
     // Not reached: the kept page says so by itself.
   }
-  return (await world.caches.match("/")) ?? Response.error();
+  return (await world.caches.match("/", { ignoreVary: true })) ?? Response.error();
 }
 
 async function kept(request: Request): Promise<Response> {
-  const known = await world.caches.match(request);
+  // The hub's answers vary by what is accepted; a style sheet is asked for otherwise than it was kept.
+  const known = await world.caches.match(request, { ignoreVary: true });
   if (known !== undefined) return known;
   return fetch(request);
 }

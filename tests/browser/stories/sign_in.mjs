@@ -1,0 +1,30 @@
+// An account of an OpenID Connect provider: to the issuer, back, into the chat, and out again.
+import { message, say } from "../browser.mjs";
+
+export default async function ({ browser, base }) {
+  const ann = await browser.person(base);
+  await ann.goto(base);
+  const way = ann.getByRole("link", { name: "Sign in with The test's issuer" });
+  await way.waitFor();
+  await browser.accessible(ann, "sign-in with an issuer");
+  await browser.picture(ann, "sign-in-issuer");
+  await way.click();
+  await ann.getByRole("textbox", { name: /^Message to/ }).waitFor();
+  await ann.getByRole("banner").getByText("Ann Account").waitFor();
+  await say(ann, "With an account");
+  await message(ann, "With an account");
+  const kept = await ann.evaluate(() => document.cookie + JSON.stringify({ ...localStorage }));
+  if (/switchboard_session|eyJ/.test(kept)) throw new Error(`a script can read a secret: ${kept}`);
+
+  await ann.getByRole("button", { name: "Sign out" }).click();
+  await way.waitFor();
+  await ann.reload();
+  await way.waitFor();
+  const left = await ann.evaluate(async () => {
+    const open = indexedDB.open("switchboard");
+    const database = await new Promise((done) => (open.onsuccess = () => done(open.result)));
+    const all = database.transaction("rooms").objectStore("rooms").count();
+    return new Promise((done) => (all.onsuccess = () => done(all.result)));
+  });
+  if (left !== 0) throw new Error("rooms of who has signed out are kept");
+}
