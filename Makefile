@@ -8,6 +8,8 @@ VENV := $(TOOLS)/venv
 AWS := $(TOOLS)/aws
 SAM := $(TOOLS)/sam
 NODE := $(TOOLS)/node
+BROWSER := $(TOOLS)/browser
+LIGHTHOUSE := $(TOOLS)/lighthouse
 
 # The stories that are told of the deployed house too, in `make test`; in `make soak` these besides.
 AWS_STORIES := relay redelivered media
@@ -17,35 +19,55 @@ MORE_AWS_STORIES := words edits providers_failing limits
 STACK ?= switchboard
 DEPLOY ?=
 
-.PHONY: run build test check setup bench soak package deploy destroy clean
+# The pages, which the program embeds.
+PAGES := web/dist/index.html
+WEB := $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print)
+
+.PHONY: run build pages test check setup bench lighthouse soak package deploy destroy clean
 
 ## Builds and starts the hub: no account needed.
 run: build
 	$(TARGET)/release/switchboard run
 
 ## target/release/switchboard
-build:
+build: pages
 	$(CARGO) build --release --locked --package switchboard-local
+
+## web/dist: the pages, as the program embeds them.
+pages: $(PAGES)
+
+$(PAGES): $(WEB) web/node_modules/.done
+	npm run build --prefix web --silent
+
+web/node_modules/.done: web/package.json web/package-lock.json web/.npmrc
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20.19 or later and try again" >&2; exit 1; }
+	npm ci --prefix web --ignore-scripts --silent
+	touch $@
 
 ## Installs what the tests need, then runs every check and test.
 test: setup check
 
 ## Format, lints, documentation and every test.
-check:
+check: pages
+	npm run check --prefix web --silent
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 	$(CARGO) build --workspace --bins --examples --locked
 	$(SAM)/bin/cfn-lint template.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM)/bin/sam validate --lint --template template.yaml
-	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(CARGO) test --workspace --locked --no-fail-fast
+	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_SOAK_S=60 $(CARGO) test --workspace --locked --no-fail-fast
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_STORIES_ON=aws \
 		$(CARGO) test --locked --no-fail-fast --package switchboard-stories $(AWS_STORIES:%=--test %)
 
-## The official clients (Python, Node), the emulator of AWS, what checks the template, and strace.
-setup: $(VENV)/.done $(AWS)/.done $(SAM)/.done $(NODE)/.done
+## The official clients (Python, Node), the emulator of AWS, what checks the template, what drives a browser, Chromium
+## with a font of emoji, and strace.
+setup: $(VENV)/.done $(AWS)/.done $(SAM)/.done $(NODE)/.done $(BROWSER)/.done
 	@command -v strace >/dev/null || { echo "installing strace"; apt-get install -y strace >/dev/null; } \
 		|| { echo "strace is missing and could not be installed: install it and try again" >&2; exit 1; }
+	@command -v chromium >/dev/null || { echo "installing chromium"; \
+		apt-get update -qq; apt-get install -y chromium fonts-noto-color-emoji >/dev/null; } \
+		|| { echo "chromium is missing and could not be installed: install it and try again" >&2; exit 1; }
 
 $(VENV)/.done: tests/clients/requirements.txt
 $(AWS)/.done: tests/clients/requirements-aws.txt
@@ -63,9 +85,12 @@ $(NODE)/.done: tests/clients/package.json tests/clients/package-lock.json
 	npm ci --prefix $(NODE) --ignore-scripts --silent
 	touch $@
 
-## Measures; results go into docs/figures.md by hand.
-bench: build
-	$(CARGO) run --release --locked --package switchboard-stories --bin bench
+$(BROWSER)/.done: tests/browser/package.json tests/browser/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js and try again" >&2; exit 1; }
+	mkdir -p $(BROWSER)
+	cp tests/browser/package.json tests/browser/package-lock.json $(BROWSER)/
+	npm ci --prefix $(BROWSER) --ignore-scripts --silent
+	touch $@
 
 ## The artifact for AWS: target/lambda/bootstrap, for this machine's architecture.
 package:
@@ -83,13 +108,30 @@ deploy: package $(SAM)/.done
 destroy: $(SAM)/.done
 	SAM_CLI_TELEMETRY=0 $(SAM)/bin/sam delete --stack-name $(STACK)
 
-## The long tests: 200 kills; every story told of the deployed house.
+## Measures; results go into docs/figures.md by hand.
+bench: build lighthouse
+	$(CARGO) run --release --locked --package switchboard-stories --bin bench
+	$(CARGO) run --release --locked --package switchboard-rules --example bench
+
+## Lighthouse's marks for each page of the release build; fails below 95 (performance: 90).
+lighthouse: build $(LIGHTHOUSE)/.done
+	NODE_MODULES="$(abspath $(LIGHTHOUSE))/node_modules" node tests/browser/lighthouse/measure.mjs $(TARGET)/release/switchboard
+
+$(LIGHTHOUSE)/.done: tests/browser/lighthouse/package.json tests/browser/lighthouse/package-lock.json
+	mkdir -p $(LIGHTHOUSE)
+	cp tests/browser/lighthouse/package.json tests/browser/lighthouse/package-lock.json $(LIGHTHOUSE)/
+	npm ci --prefix $(LIGHTHOUSE) --ignore-scripts --silent
+	touch $@
+
+## The long tests: 200 kills, an hour of random rules and events, more stories of the deployed house.
 soak: setup
 	$(CARGO) build --workspace --bins --locked
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_KILLS=200 \
 		$(CARGO) test --locked --package switchboard-stories --test crash -- --nocapture
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_STORIES_ON=aws \
 		$(CARGO) test --locked --no-fail-fast --package switchboard-stories $(MORE_AWS_STORIES:%=--test %)
+	SWITCHBOARD_SOAK_S=3600 $(CARGO) test --release --locked --package switchboard-rules --test agreement -- --nocapture
 
 clean:
 	$(CARGO) clean
+	rm -rf web/node_modules web/dist/*

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use switchboard_core::Bridge;
 
+mod file_type;
 pub mod settings;
 pub use settings::{ConfigError, Settings};
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -21,6 +22,10 @@ pub struct Settings {
     pub rooms: Arc<Rooms>,
     /// Signs and checks links below the public base URL.
     pub links: Links,
+    /// Where the hub listens.
+    pub listens_on: Option<IpAddr>,
+    /// How an issuer's accounts sign in, when there is one: its title on the page.
+    pub issuer: Option<String>,
     /// The configuration file.
     pub document: Document,
 }
@@ -81,6 +86,8 @@ impl Settings {
             environment: environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
             rooms: Arc::new(rooms),
             links: Links::new(base, Secret::new("test key")),
+            listens_on: Some(IpAddr::from([127, 0, 0, 1])),
+            issuer: None,
             document,
         }
     }

@@ -173,6 +173,8 @@ fn a_policy_that_cannot_be_read_is_refused_with_its_line_and_its_mend() {
         ("policy = 'other.toml'\n", "policy.toml:1: ", "names another file"),
         ("[moderation]\nlinks = 3\n", "policy.toml:2: ", "[moderation]"),
         ("x = [\n", "policy.toml:", "mend"),
+        ("links = \"hold\"\nkeep_days = 30\n", "policy.toml:2: keep_days is no rule", "[moderation]"),
+        ("[moderation]\npark_s = 30\n", "policy.toml:2: park_s is no rule", "[moderation]"),
     ] {
         let rooms: &Rooms = &settings.rooms;
         let error = Policy::read("policy.toml", text, Some(rooms)).unwrap_err().to_string();

@@ -21,8 +21,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use switchboard_core::{
-    Admission, Arrival, Bridge, Declaration, Detail, Door, DoorAccess, Failure, Outcome, Timestamp, View,
-    What,
+    Admission, Arrival, Bridge, Declaration, Detail, Door, DoorAccess, Failure, MAX_BODY_BYTES, Outcome,
+    Timestamp, View, What,
 };
 
 use crate::settings::{ConfigError, Settings};
@@ -55,6 +55,7 @@ const fn door(path: &'static str) -> Door {
         methods: &["POST"],
         access: DoorAccess::Private,
         content_types: &["application/json"],
+        max_bytes: MAX_BODY_BYTES,
     }
 }
 
@@ -142,6 +143,7 @@ impl Bridge for Moderation {
                 let order = wire::read_order(request)?;
                 self.at(arrival.id.as_str(), arrival.now, view).ordered(&order).await
             }
+            What::Frame(_) => Ok(Outcome::nothing()),
             What::Timer(timer) => {
                 self.at(arrival.id.as_str(), arrival.now, view).parked_too_long(&timer.body).await
             }

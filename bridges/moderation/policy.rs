@@ -111,6 +111,18 @@ impl Default for Policy {
     }
 }
 
+/// Where a key stands at the beginning of a line.
+fn key_of(text: &str, key: &str) -> Option<std::ops::Range<usize>> {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if line.trim_start().starts_with(key) {
+            return Some(start..start + line.len());
+        }
+        start += line.len();
+    }
+    None
+}
+
 impl Policy {
     /// Reads a policy file, or the `[moderation]` of a whole configuration.
     ///
@@ -133,6 +145,13 @@ impl Policy {
             return Err(document
                 .fault("a policy that names another file", Some(path.span()))
                 .mend("write the rules here, or name that file"));
+        }
+        // They are the gate's and not the rules': read here, they would be passed over.
+        let misplaced = [("keep_days", written.keep_days.is_some()), ("park_s", written.park_s.is_some())];
+        if let Some((key, _)) = misplaced.iter().find(|(_, written)| *written) {
+            return Err(ConfigError::new(format!("{key} is no rule"))
+                .at(file, text, key_of(text, key))
+                .mend("write it into [moderation] of the configuration"));
         }
         check(&document, &written, rooms)?;
         Ok(Self::compile(&written))

@@ -13,6 +13,17 @@ use super::{Slack, files, names};
 
 /// How much earlier than the first attempt a post is looked for: Slack's clock is not ours.
 const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_secs(2);
+/// There is nothing to be done about a reaction: it is so already, Slack has none of that name or has enough, or the
+/// message is gone. <https://docs.slack.dev/reference/methods/reactions.add>
+const NO_REACTION: &[&str] = &[
+    "already_reacted",
+    "no_reaction",
+    "invalid_name",
+    "message_not_found",
+    "too_many_emoji",
+    "too_many_reactions",
+    "thread_locked",
+];
 /// How many pages of a channel's history are looked through for a post.
 const HISTORY_PAGES: usize = 5;
 
@@ -36,6 +47,14 @@ pub(super) async fn act(slack: &Slack, deed: Deed, ports: &Ports<'_>) -> Result<
                 _ => {}
             }
             files::delete(&api, &files).await.map(|()| Done::Changed)
+        }
+        Deed::React { channel, ts, name, added } => {
+            let method = if added { "reactions.add" } else { "reactions.remove" };
+            let body = json!({ "channel": channel, "timestamp": ts.as_str(), "name": name });
+            match api.json::<Value>(method, &body, Twice::Harmless).await {
+                Err(trouble) if !trouble.is(NO_REACTION) => Err(trouble.failure(method)),
+                _ => Ok(Done::Changed),
+            }
         }
         Deed::Upload(upload) => files::upload(slack, &upload, ports).await,
         Deed::Withdraw { files } => files::delete(&api, &files).await.map(|()| Done::Changed),
@@ -77,7 +96,11 @@ pub(super) async fn find(
     match deed {
         Deed::Post(post) => find_post(&api, &post, since).await,
         Deed::Upload(upload) => find_upload(&api, &upload, since).await,
-        Deed::Update { .. } | Deed::Delete { .. } | Deed::Withdraw { .. } | Deed::Fetch(_) => Ok(None),
+        Deed::Update { .. }
+        | Deed::Delete { .. }
+        | Deed::React { .. }
+        | Deed::Withdraw { .. }
+        | Deed::Fetch(_) => Ok(None),
     }
 }
 

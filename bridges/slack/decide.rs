@@ -178,7 +178,9 @@ async fn deleted(said: &Said, room: &RoomName, now: Timestamp, view: &dyn View) 
 /// Somebody reacted to a message; who it was is named if that is known, for a reaction waits for nothing.
 async fn reacted(slack: &Slack, it: &Reacted, now: Timestamp, view: &dyn View) -> Result<Outcome, Failure> {
     let Some(room) = slack.channels.get(&it.channel) else { return Ok(Outcome::nothing()) };
-    let us = [it.our_user.as_deref(), slack.config.bot_user_id.as_deref()];
+    let learned: Option<Own> = store::get(view, &store::own_key()).await?;
+    let learned = learned.and_then(|own| own.user);
+    let us = [it.our_user.as_deref(), slack.config.bot_user_id.as_deref(), learned.as_deref()];
     if us.contains(&Some(it.user.as_str())) {
         return Ok(Outcome::nothing());
     }

@@ -32,6 +32,8 @@ pub(super) enum Deed {
     Update { channel: String, ts: SlackTs, text: String },
     /// Show it no more, nor the files that came with it.
     Delete { channel: String, ts: SlackTs, files: Vec<String> },
+    /// Show a reaction, or show it no more.
+    React { channel: String, ts: SlackTs, name: String, added: bool },
     /// Show a message's files.
     Upload(Upload),
     /// Show these files no more.

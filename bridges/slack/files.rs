@@ -8,10 +8,11 @@ use switchboard_core::message::display_name;
 use switchboard_core::{Attachment, Blob, BlobId, Failure, HttpError, MessageId, Ports};
 use url::Url;
 
+use super::Slack;
 use super::deeds::{Done, Upload};
 use super::said::SlackFile;
 use super::web_api::{Trouble, Twice, WebApi};
-use super::{Slack, file_type};
+use crate::file_type;
 
 /// How often Slack may send us on to another of its hosts.
 const MAX_REDIRECTS: usize = 3;

@@ -8,9 +8,9 @@
 //! Out: the Web API, <https://docs.slack.dev/reference/methods>. Scopes that the app needs: `channels:history`,
 //! `groups:history`, `channels:read`, `groups:read`, `users:read`, `files:read`, `files:write`, `chat:write`,
 //! `chat:write.customize`, `commands`, `metadata.message:read`,
-//! `reactions:read`.
+//! `reactions:read`, `reactions:write`.
 //!
-//! Deliberately not here: Socket Mode, reactions going out, and retracting what a Slack user wrote (a bot cannot
+//! Deliberately not here: Socket Mode, and retracting what a Slack user wrote (a bot cannot
 //! delete a person's message). Slack's limit of about one post a second and channel is kept by obeying its
 //! `Retry-After`: the room's lane waits, and no other.
 //!
@@ -30,8 +30,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use switchboard_core::ports::MAX_ANSWER_BYTES;
 use switchboard_core::{
-    Admission, Arrival, Bridge, Declaration, Detail, Door, DoorAccess, Effect, Failure, Outcome, Permitted,
-    Ports, Report, RoomName, Rooms, Secret, Settlement, Timestamp, View, What,
+    Admission, Arrival, Bridge, Declaration, Detail, Door, DoorAccess, Effect, Failure, MAX_BODY_BYTES,
+    Outcome, Permitted, Ports, Report, RoomName, Rooms, Secret, Settlement, Timestamp, View, What,
 };
 use url::Url;
 
@@ -53,7 +53,6 @@ mod said;
 mod store;
 mod text;
 
-mod file_type;
 mod forms;
 mod signature;
 mod wire;
@@ -72,6 +71,7 @@ static DECLARATION: Declaration = Declaration {
             methods: &["POST"],
             access: SIGNED,
             content_types: &["application/json"],
+            max_bytes: MAX_BODY_BYTES,
         },
         Door {
             name: "slack.door",
@@ -79,6 +79,7 @@ static DECLARATION: Declaration = Declaration {
             methods: &["POST"],
             access: SIGNED,
             content_types: &["application/x-www-form-urlencoded"],
+            max_bytes: MAX_BODY_BYTES,
         },
         Door {
             name: "slack.door",
@@ -86,6 +87,7 @@ static DECLARATION: Declaration = Declaration {
             methods: &["POST"],
             access: SIGNED,
             content_types: &["application/x-www-form-urlencoded"],
+            max_bytes: MAX_BODY_BYTES,
         },
     ],
     listeners: &["slack.intake", "slack.out"],
@@ -240,7 +242,7 @@ impl Bridge for Slack {
                 }
                 _ => Ok(Outcome::nothing()),
             },
-            What::Timer(_) => Ok(Outcome::nothing()),
+            What::Frame(_) | What::Timer(_) => Ok(Outcome::nothing()),
         }
     }
 
@@ -273,7 +275,9 @@ impl Bridge for Slack {
             Deed::Post(post) => relay::settle_post(self, post, settlement, now, view).await,
             Deed::Upload(upload) => relay::settle_upload(self, upload, settlement, now, view).await,
             Deed::Fetch(fetch) => intake::settle_fetch(self, *fetch, settlement, now, view).await,
-            Deed::Update { .. } | Deed::Delete { .. } | Deed::Withdraw { .. } => Ok(Outcome::nothing()),
+            Deed::Update { .. } | Deed::Delete { .. } | Deed::React { .. } | Deed::Withdraw { .. } => {
+                Ok(Outcome::nothing())
+            }
         }
     }
 }

@@ -31,6 +31,9 @@ pub(super) async fn room_changed(
     let message = &changed.message;
     let channel = slack.rooms.get(&message.room).and_then(|room| room.slack_channel.as_deref());
     let Some(channel) = channel else { return Ok(Outcome::nothing()) };
+    if changed.change == Change::Reacted {
+        return react(slack, channel, changed, now, view).await;
+    }
     // What was said in Slack stands there already, and a bot cannot take back a person's message.
     if message.sender.surface == Surface::Slack || message.hops >= MAX_HOPS {
         return Ok(Outcome::nothing());
@@ -40,6 +43,7 @@ pub(super) async fn room_changed(
         Change::Posted => Some(Deed::Post(post(channel, message, view).await?)),
         Change::Edited => update(channel, message, view).await?,
         Change::Deleted | Change::Retracted => return withdraw(slack, channel, message, now, view).await,
+        // Above: also what was said in Slack is reacted to.
         Change::Reacted => None,
     };
     let effects = deed.map(|deed| Effect::new(destination, &deed)).transpose()?;
@@ -105,6 +109,45 @@ async fn update(channel: &str, message: &Message, view: &dyn View) -> Result<Opt
     }))
 }
 
+/// Shows a reaction from elsewhere as the app's own: there when the first person reacts so, gone when the last
+/// takes it away.
+async fn react(
+    slack: &Slack,
+    channel: &str,
+    changed: &RoomChanged,
+    now: Timestamp,
+    view: &dyn View,
+) -> Result<Outcome, Failure> {
+    let (Some(by), Some(reaction)) = (&changed.by, &changed.reaction) else { return Ok(Outcome::nothing()) };
+    if by.surface == Surface::Slack {
+        return Ok(Outcome::nothing());
+    }
+    let key = store::place_key(&changed.message.id);
+    let found = store::find::<Place>(view, &key).await?;
+    let Some(mut place) = found.value.filter(|place| place.channel == channel && !place.gone) else {
+        return Ok(Outcome::nothing());
+    };
+    let Some(ts) = place.ts.clone() else { return Ok(Outcome::nothing()) };
+    let people = place.reactions.entry(reaction.name.clone()).or_default();
+    let had = !people.is_empty();
+    let person = EventId::from_cause(&[by.surface.as_str(), by.address.as_str()]).to_string();
+    if reaction.added {
+        people.insert(person)
+    } else {
+        people.remove(&person)
+    };
+    let has = !people.is_empty();
+    place.reactions.retain(|_, people| !people.is_empty());
+    let writes = vec![Write::put(key, &place, found.expect)?.expiring(slack.post_expiry(now))];
+    let mut effects = Vec::new();
+    if had != has {
+        let name = reaction.name.clone();
+        let deed = Deed::React { channel: channel.to_owned(), ts, name, added: has };
+        effects.push(Effect::new(format!("slack/{channel}"), &deed)?);
+    }
+    Ok(Outcome { writes, effects, ..Outcome::default() })
+}
+
 /// Takes a post away, and leaves word that nothing more of the message is to be shown.
 async fn withdraw(
     slack: &Slack,
@@ -144,7 +187,11 @@ pub(super) async fn permit(deed: &Deed, view: &dyn View) -> Result<Permitted, Fa
             let gone = place(view, &upload.message_id).await?.is_some_and(|place| place.gone);
             gone.then_some(Done::Changed)
         }
-        Deed::Update { .. } | Deed::Delete { .. } | Deed::Withdraw { .. } | Deed::Fetch(_) => None,
+        Deed::Update { .. }
+        | Deed::Delete { .. }
+        | Deed::React { .. }
+        | Deed::Withdraw { .. }
+        | Deed::Fetch(_) => None,
     };
     Ok(match done {
         Some(done) => Permitted { permit: Permit::Settled(Report::new(&done)?), writes: Vec::new() },

@@ -10,6 +10,8 @@
 //!
 //! All but `self` and `channel/` expire: names after a day, places after `remember_days`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 use switchboard_core::{Attachment, Expect, Failure, Key, MessageId, Timestamp, View, Write};
 
@@ -32,6 +34,9 @@ pub(super) struct Place {
     /// The files that came with it, as they were fetched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) attachments: Vec<Attachment>,
+    /// Who reacted from elsewhere, by the reaction's name; people as hashes. The app has one reaction of a name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) reactions: BTreeMap<String, BTreeSet<String>>,
     /// It was withdrawn: nothing more of it is to be shown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) gone: bool,

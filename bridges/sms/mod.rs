@@ -20,8 +20,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use switchboard_core::{
-    Admission, Arrival, Bridge, Declaration, Detail, Door, DoorAccess, Effect, Failure, Outcome, Permitted,
-    Ports, Report, Settlement, Timestamp, View, What,
+    Admission, Arrival, Bridge, Declaration, Detail, Door, DoorAccess, Effect, Failure, MAX_BODY_BYTES,
+    Outcome, Permitted, Ports, Report, Settlement, Timestamp, View, What,
 };
 
 use crate::settings::{ConfigError, Settings};
@@ -63,6 +63,7 @@ static DECLARATION: Declaration = Declaration {
             methods: &["POST", "GET"],
             access: DoorAccess::Signed,
             content_types: CONTENT_TYPES,
+            max_bytes: MAX_BODY_BYTES,
         },
         Door {
             name: "sms.door",
@@ -70,6 +71,7 @@ static DECLARATION: Declaration = Declaration {
             methods: &["POST", "GET"],
             access: DoorAccess::Signed,
             content_types: CONTENT_TYPES,
+            max_bytes: MAX_BODY_BYTES,
         },
     ],
     listeners: &["sms.intake", "sms.fanout", "sms.out"],
@@ -123,7 +125,7 @@ impl Bridge for Sms {
                 }
                 _ => Ok(Outcome::nothing()),
             },
-            What::Timer(_) => Ok(Outcome::nothing()),
+            What::Frame(_) | What::Timer(_) => Ok(Outcome::nothing()),
         }
     }
 

@@ -88,7 +88,7 @@ impl House {
     fn admit(&self, request: &http::Request<Bytes>) -> Result<ArrivalId, Failure> {
         match self.sms.admit("sms.door", request, self.now)? {
             Admission::Arrival(id) => Ok(id),
-            Admission::Answer(reply) => panic!("{reply:?}"),
+            other => panic!("{other:?}"),
         }
     }
 

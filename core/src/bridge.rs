@@ -18,7 +18,8 @@ use crate::event::Event;
 use crate::failure::Failure;
 use crate::id::ArrivalId;
 use crate::outcome::{Effect, Outcome, Reply, Report};
-use crate::ports::Ports;
+use crate::ports::{Blobs, Ports, Search};
+use crate::socket::{Frame, Sockets};
 use crate::store::{View, Write};
 use crate::time::Timestamp;
 
@@ -47,6 +48,21 @@ pub trait Bridge: Send + Sync {
     /// # Errors
     /// [`Failure::Refuse`] at a door; [`Failure::Retry`] to be asked again; [`Failure::Bug`].
     async fn decide(&self, arrival: &Arrival<'_>, view: &dyn View) -> Result<Outcome, Failure>;
+
+    /// The answer to a request that only asks ([`Admission::Read`]): carried out beside the writer, on what is
+    /// committed.
+    ///
+    /// # Errors
+    /// As [`Bridge::decide`] at a door.
+    async fn read(&self, request: &http::Request<Bytes>, reading: &Reading<'_>) -> Result<Reply, Failure> {
+        let (_, _) = (request, reading);
+        Err(Failure::bug("nothing can be read here"))
+    }
+
+    /// What it does with sockets, where people are connected to it.
+    fn sockets(&self) -> Option<&dyn Sockets> {
+        None
+    }
 
     /// May this effect be attempted now? Asked immediately before each attempt, in the transaction that records
     /// the attempt.
@@ -123,7 +139,12 @@ pub struct Door {
     pub access: DoorAccess,
     /// The content types that it takes, without parameters; others are answered 415. Empty for any.
     pub content_types: &'static [&'static str],
+    /// Most bytes of a body; more are answered 413.
+    pub max_bytes: usize,
 }
+
+/// Most bytes of a body where nothing else is said: no webhook comes near it.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// Who may knock at a door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +153,43 @@ pub enum DoorAccess {
     Signed,
     /// Loopback, or who holds the hub's token: the host checks.
     Private,
+    /// The hub's own page, or no browser: the host checks that, and adds a [`Nonce`] to the request; the bridge
+    /// checks who is signed in.
+    Page,
+    /// The same, and when the reply is 200 with a [`Grant`](crate::socket::Grant) it becomes a socket.
+    Socket,
+}
+
+/// Fresh randomness, in the extensions of each request at a [`DoorAccess::Page`] door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nonce(pub [u8; 32]);
+
+/// Who the host has verified by a token of the configured issuer, in the extensions of such a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Who says so.
+    pub issuer: String,
+    /// Whom they mean: never changes.
+    pub subject: String,
+    /// What they are called.
+    pub name: String,
+    /// By which words roles may be given: the subject, an e-mail address that the issuer has verified, groups.
+    pub known_as: Vec<String>,
+    /// Until when the token is good.
+    pub expires_at: Timestamp,
+}
+
+/// What a reading may reach.
+#[derive(Clone, Copy)]
+pub struct Reading<'a> {
+    /// The bridge's own store, as it is committed.
+    pub view: &'a dyn View,
+    /// The search.
+    pub search: &'a dyn Search,
+    /// Files.
+    pub blobs: &'a dyn Blobs,
+    /// The time now.
+    pub now: Timestamp,
 }
 
 /// A request that was let in.
@@ -139,6 +197,10 @@ pub enum DoorAccess {
 pub enum Admission {
     /// It is this arrival: decide, unless it has been.
     Arrival(ArrivalId),
+    /// It is this arrival, and no other request ever is: nothing of it is remembered but what follows from it.
+    Once(ArrivalId),
+    /// It only asks: [`Bridge::read`].
+    Read,
     /// Nothing to decide: answer so. (Slack's `url_verification`.)
     Answer(Reply),
 }
@@ -161,6 +223,8 @@ pub struct Arrival<'a> {
 pub enum What<'a> {
     /// A request at a door that `admit` let in.
     Request(&'a http::Request<Bytes>),
+    /// A frame of a socket that `hear` took for an arrival.
+    Frame(&'a Frame),
     /// An event of the bus; `part` is what an earlier [`Outcome::next_part`] said.
     Event {
         /// The event.

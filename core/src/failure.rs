@@ -20,6 +20,8 @@ pub enum Failure {
     Refuse {
         /// The HTTP status for a door's answer.
         status: u16,
+        /// One word for programs, where the protocol has one; otherwise empty.
+        code: &'static str,
         /// Why, for the log and for who sent it.
         reason: String,
     },
@@ -48,7 +50,12 @@ pub enum Failure {
 impl Failure {
     /// The sender's fault.
     pub fn refuse(status: u16, reason: impl Into<String>) -> Self {
-        Self::Refuse { status, reason: reason.into() }
+        Self::Refuse { status, code: "", reason: reason.into() }
+    }
+
+    /// The same, with the protocol's own word for it.
+    pub fn refuse_as(status: u16, code: &'static str, reason: impl Into<String>) -> Self {
+        Self::Refuse { status, code, reason: reason.into() }
     }
 
     /// Try again with backoff.

@@ -13,6 +13,7 @@ pub mod message;
 pub mod bridge;
 pub mod failure;
 pub mod outcome;
+pub mod socket;
 
 pub mod link;
 pub mod ports;
@@ -30,8 +31,8 @@ pub mod contract;
 pub mod memory;
 
 pub use bridge::{
-    Admission, Arrival, Bridge, Declaration, Door, DoorAccess, Permit, Permitted, Settlement, TimerFired,
-    What,
+    Admission, Arrival, Bridge, Declaration, Door, DoorAccess, MAX_BODY_BYTES, Nonce, Permit, Permitted,
+    Reading, Settlement, TimerFired, Verified, What,
 };
 pub use event::{Detail, Event};
 pub use failure::Failure;
@@ -40,8 +41,11 @@ pub use link::Links;
 pub use message::{Address, Attachment, Message, Revision, Sender, Surface};
 pub use outcome::{Effect, Outcome, Reply, Report, TimerChange};
 pub use phone::PhoneNumber;
-pub use ports::{Blob, Blobs, Http, HttpError, Ports};
+pub use ports::{Blob, Blobs, Http, HttpError, Ports, Search};
 pub use room::{Room, RoomName, Rooms, SmsAccess};
 pub use secret::Secret;
+pub use socket::{
+    Audience, Connection, Frame, Grant, Heard, Missed, Pace, Person, Push, Role, Sockets, Word,
+};
 pub use store::{Expect, Item, Key, Order, Page, Query, View, Write};
 pub use time::Timestamp;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
 use crate::failure::Failure;
+use crate::socket::Push;
 use crate::store::{self, Write};
 use crate::time::Timestamp;
 
@@ -24,6 +25,8 @@ pub struct Outcome {
     pub timers: Vec<TimerChange>,
     /// What to do in the outside world.
     pub effects: Vec<Effect>,
+    /// What to show on sockets, once it is committed. Not stored: who misses one asks again.
+    pub pushes: Vec<Push>,
     /// Set when there is more to decide about this arrival than fits one transaction: the host commits this
     /// part and calls `decide` again with it. A lane waits until the last part is settled.
     pub next_part: Option<String>,
@@ -50,6 +53,9 @@ pub struct Reply {
     pub content_type: String,
     /// The body.
     pub body: String,
+    /// Further headers, such as `Set-Cookie`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
 }
 
 impl Reply {
@@ -58,12 +64,17 @@ impl Reply {
     /// # Errors
     /// [`Failure::Bug`] when the value cannot be written.
     pub fn json<T: Serialize>(value: &T) -> Result<Self, Failure> {
-        Ok(Self { status: 200, content_type: "application/json".into(), body: store::to_json(value)? })
+        Ok(Self {
+            status: 200,
+            content_type: "application/json".into(),
+            body: store::to_json(value)?,
+            headers: Vec::new(),
+        })
     }
 
     /// 200 with a body of any type.
     pub fn ok(content_type: &str, body: impl Into<String>) -> Self {
-        Self { status: 200, content_type: content_type.into(), body: body.into() }
+        Self { status: 200, content_type: content_type.into(), body: body.into(), headers: Vec::new() }
     }
 
     /// 200 with nothing.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::failure::Failure;
 use crate::id::BlobId;
+use crate::room::RoomName;
 
 /// The ports, as `act` is given them.
 #[derive(Clone, Copy)]
@@ -77,4 +78,21 @@ pub trait Blobs: Send + Sync {
     /// # Errors
     /// [`Failure::Retry`] when it cannot be read now.
     async fn get(&self, id: &BlobId) -> Result<Option<Blob>, Failure>;
+}
+
+/// Finding what was said. An index beside the store, that can be made again from it.
+#[async_trait]
+pub trait Search: Send + Sync {
+    /// The numbers of a room's messages that hold all these words, newest first, at most `limit`, and only those
+    /// before `before`.
+    ///
+    /// # Errors
+    /// [`Failure::Retry`] when it cannot be searched now.
+    async fn find(
+        &self,
+        room: &RoomName,
+        words: &str,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<u64>, Failure>;
 }

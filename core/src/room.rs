@@ -81,8 +81,13 @@ pub struct Room {
     #[serde(default)]
     pub sms: SmsAccess,
     /// The phones, where `sms = "listed"`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "as_people_write_them")]
     pub phones: Vec<PhoneNumber>,
+}
+
+fn as_people_write_them<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PhoneNumber>, D::Error> {
+    let numbers = Vec::<String>::deserialize(deserializer)?;
+    numbers.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
 }
 
 /// All rooms by name.

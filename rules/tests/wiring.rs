@@ -48,13 +48,16 @@ fn each_event_reaches_the_listeners_that_the_plan_names() -> Result<(), Box<dyn 
             ["moderation.gate"]
         );
     }
-    assert_eq!(hears(r#"{"detail-type": "RoomChanged"}"#)?, ["slack.out", "sms.fanout"]);
+    assert_eq!(hears(r#"{"detail-type": "RoomChanged"}"#)?, ["slack.out", "sms.fanout", "web_chat.history"]);
     assert_eq!(hears(r#"{"detail-type": "SmsRequested"}"#)?, ["sms.out"]);
     assert_eq!(hears(r#"{"detail-type": "MessageReceived", "source": "switchboard.sms"}"#)?, ["sms.intake"]);
     assert_eq!(
         hears(r#"{"detail-type": "MessageReceived", "source": "switchboard.slack"}"#)?,
         ["slack.intake"]
     );
+    for told in ["DeliveryReported", "SubscriberChanged", "MessageHeld", "MessageBlocked"] {
+        assert_eq!(hears(&format!(r#"{{"detail-type": "{told}"}}"#))?, ["web_chat.deliveries"]);
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use tokio::sync::watch;
 
 use crate::calls::Calls;
 use crate::faults::Faults;
@@ -85,6 +86,7 @@ impl Sandbox {
             calls: Calls::new(),
             webhooks: Webhooks::new(),
             tasks: Tasks::new(),
+            changes: watch::Sender::new(0),
             echo_places: tokio::sync::Semaphore::new(64),
             echoes_left_out: AtomicU64::new(0),
             store,
@@ -125,6 +127,8 @@ pub(crate) struct House {
     pub(crate) calls: Calls,
     pub(crate) webhooks: Webhooks,
     pub(crate) tasks: Tasks,
+    /// Counts what was received and changed.
+    pub(crate) changes: watch::Sender<u64>,
     /// How many echoes may be on their way at once.
     pub(crate) echo_places: tokio::sync::Semaphore,
     /// How many were never sent.

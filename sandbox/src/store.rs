@@ -133,8 +133,10 @@ impl Store {
 }
 
 impl House {
-    /// Adds a line when there is a store. Called under the lock of the state that changed.
+    /// Something changed: adds a line when there is a store, and tells who looks on. Called under the lock of the
+    /// state that changed.
     pub(crate) fn keep(&self, entry: &Entry<'_>) {
+        self.changes.send_modify(|count| *count += 1);
         if let Some(store) = &self.store {
             store.append(entry);
         }

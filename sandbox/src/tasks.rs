@@ -55,6 +55,11 @@ impl Tasks {
         self.living.count.load(Ordering::Acquire)
     }
 
+    /// Turns true when the sandbox stops.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
     /// Ends after `at_most`, or as soon as the sandbox stops.
     pub(crate) async fn pause(&self, at_most: Duration) {
         let mut stop = self.stop.subscribe();

@@ -76,9 +76,20 @@ pub fn run_command(directory: &Path, sandbox: &str, port: u16) -> Command {
 impl Hub {
     /// Starts it in a directory, with a `switchboard.toml` there; port 0 takes a free one. Waits for `ready`.
     pub async fn start(directory: &Path, sandbox: &str, port: u16) -> Self {
+        Self::start_command(run_command(directory, sandbox, port), directory, port).await
+    }
+
+    /// Starts one without credentials: its pretend providers are inside it, and it takes a free port.
+    pub async fn start_alone(directory: &Path) -> Self {
+        let mut command = command();
+        command.arg("run").arg("--data").arg(directory.join("data"));
+        command.args(["--listen", "127.0.0.1:0"]).current_dir(directory);
+        Self::start_command(command, directory, 0).await
+    }
+
+    async fn start_command(mut command: Command, directory: &Path, port: u16) -> Self {
         let log = directory.join("hub.log");
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
-        let mut command = run_command(directory, sandbox, port);
         command.stdout(Stdio::piped()).stderr(file).kill_on_drop(true);
         let mut child = command.spawn().expect("the hub starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();

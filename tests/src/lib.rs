@@ -9,6 +9,8 @@
 //! and [`House::close`] fails the test when something is left over.
 
 pub mod aws;
+pub mod browser;
+pub mod chat;
 pub mod clients;
 pub mod hub;
 pub mod sign;

@@ -36,7 +36,7 @@ fn slacks_own_signature_vector_verifies() {
         let now = Timestamp::from_secs(now);
         let got = match slack.admit("slack.door", &request(signature, time), now) {
             Ok(_) => "ok".to_owned(),
-            Err(Failure::Refuse { status: 403, reason }) => reason,
+            Err(Failure::Refuse { status: 403, reason, .. }) => reason,
             Err(other) => panic!("{other:?}"),
         };
         assert!(got.contains(expected), "{signature} {time}: {got}");

@@ -432,3 +432,38 @@ fn long_texts_keep_slacks_limits_and_notes_stand_for_files_that_are_not_there() 
     assert_eq!(json(&http.sent()[0].body)["text"], "see\n[cat.png: larger than 5 MB]");
     assert_eq!(settled.events.len(), 1, "nothing to upload");
 }
+
+#[test]
+fn reactions_from_elsewhere_are_one_of_the_apps_own_for_as_long_as_anybody_has_it() {
+    let house = House::new();
+    let message = sms("lunch?");
+    posted(&house, &message);
+    let mut seq = 1;
+    let mut react = |surface, who: &str, added| {
+        seq += 1;
+        let mut event = changed(seq, Change::Reacted, &message);
+        if let Detail::RoomChanged(changed) = &mut event.detail {
+            changed.by = Some(Sender { surface, address: Address::new(who), name: who.into() });
+            changed.reaction = Some(switchboard_core::event::Reaction { name: "wave".into(), added });
+        }
+        let outcome = house.event("slack.out", &event);
+        let done: Vec<String> = outcome
+            .effects
+            .iter()
+            .map(|effect| {
+                let http = ScriptedHttp::new([ok(r#"{"ok":false,"error":"already_reacted"}"#)]);
+                assert_eq!(house.carry_out(effect, &http), Outcome::nothing());
+                let sent = &http.sent()[0];
+                assert_eq!(json(&sent.body)["name"], "wave");
+                sent.line.rsplit('/').next().unwrap().to_owned()
+            })
+            .collect();
+        done.join(" ")
+    };
+    assert_eq!(react(Surface::Web, "ann", true), "reactions.add");
+    assert_eq!(react(Surface::Web, "ann", true), "", "again");
+    assert_eq!(react(Surface::Web, "bob", true), "");
+    assert_eq!(react(Surface::Slack, "U1", true), "", "Slack's own");
+    assert_eq!(react(Surface::Web, "ann", false), "");
+    assert_eq!(react(Surface::Web, "bob", false), "reactions.remove");
+}

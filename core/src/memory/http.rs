@@ -33,13 +33,22 @@ pub type Answer = Result<http::Response<Bytes>, HttpError>;
 #[derive(Debug, Default)]
 pub struct ScriptedHttp {
     answers: Mutex<VecDeque<Answer>>,
-    sent: Mutex<Vec<SentRequest>>,
+    /// With whether it reached the provider.
+    sent: Mutex<Vec<(SentRequest, bool)>>,
 }
 
 impl ScriptedHttp {
     /// A provider with these answers.
     pub fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
         Self { answers: Mutex::new(answers.into_iter().collect()), sent: Mutex::default() }
+    }
+
+    /// Puts another answer at the end of the script.
+    ///
+    /// # Panics
+    /// When a test panicked while it asked.
+    pub fn then(&self, answer: Answer) {
+        self.answers.lock().expect("no test panics while it holds this").push_back(answer);
     }
 
     /// An answer with a JSON body.
@@ -64,7 +73,17 @@ impl ScriptedHttp {
     /// # Panics
     /// When a test panicked while it asked.
     pub fn sent(&self) -> Vec<SentRequest> {
-        self.sent.lock().expect("no test panics while it holds this").clone()
+        let sent = self.sent.lock().expect("no test panics while it holds this");
+        sent.iter().map(|(request, _)| request.clone()).collect()
+    }
+
+    /// What reached the provider, in order.
+    ///
+    /// # Panics
+    /// When a test panicked while it asked.
+    pub fn arrived(&self) -> Vec<SentRequest> {
+        let sent = self.sent.lock().expect("no test panics while it holds this");
+        sent.iter().filter(|(_, arrived)| *arrived).map(|(request, _)| request.clone()).collect()
     }
 }
 
@@ -77,12 +96,17 @@ impl Http for ScriptedHttp {
             .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
             .collect();
         headers.sort();
-        self.sent.lock().expect("no test panics while it holds this").push(SentRequest {
-            line: format!("{} {}", request.method(), request.uri()),
-            headers,
-            body: String::from_utf8_lossy(request.body()).into_owned(),
-        });
         let next = self.answers.lock().expect("no test panics while it holds this").pop_front();
-        next.unwrap_or_else(|| Err(HttpError::NotSent("the script has ended".into())))
+        let next = next.unwrap_or_else(|| Err(HttpError::NotSent("the script has ended".into())));
+        let arrived = !matches!(next, Err(HttpError::NotSent(_)));
+        self.sent.lock().expect("no test panics while it holds this").push((
+            SentRequest {
+                line: format!("{} {}", request.method(), request.uri()),
+                headers,
+                body: String::from_utf8_lossy(request.body()).into_owned(),
+            },
+            arrived,
+        ));
+        next
     }
 }

@@ -105,12 +105,17 @@ async fn knock(
     request: &http::Request<Bytes>,
 ) -> Result<Reply, Failure> {
     let door = door_of(&*settler.bridge, function, request)?;
-    if door.access == DoorAccess::Private {
-        check_token(request, token)?;
+    match door.access {
+        DoorAccess::Signed => {}
+        DoorAccess::Private => check_token(request, token)?,
+        DoorAccess::Page | DoorAccess::Socket => {
+            return Err(Failure::refuse(501, "the chat's page is not served on AWS yet"));
+        }
     }
     let arrival = match settler.bridge.admit(door.name, request, crate::now())? {
         Admission::Answer(reply) => return Ok(reply),
-        Admission::Arrival(arrival) => arrival,
+        Admission::Arrival(arrival) | Admission::Once(arrival) => arrival,
+        Admission::Read => return Err(Failure::refuse(501, "the chat's page is not served on AWS yet")),
     };
     settler.answer(&Origin { listener: door.name.to_owned(), arrival }, request).await
 }
@@ -169,7 +174,7 @@ pub(crate) fn check_token(request: &http::Request<Bytes>, token: Option<&Secret>
 
 fn refuse(function: &str, failure: &Failure) -> (u16, Value) {
     let (status, reason) = match failure {
-        Failure::Refuse { status, reason } => (*status, reason.as_str()),
+        Failure::Refuse { status, reason, .. } => (*status, reason.as_str()),
         Failure::Retry { reason, .. } | Failure::Unsure { reason } => (503, reason.as_str()),
         Failure::Bug { reason } => {
             error!(door = function, reason, "a request could not be decided");

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use switchboard_bridges::settings::Document;
 use switchboard_bridges::{ConfigError, Settings};
 use switchboard_core::{Links, Rooms, Secret};
 use switchboard_rules::wiring::Wiring;
+use toml::Spanned;
 use url::Url;
 
 /// Names that the environment and the file know; what each means is in README.md.
@@ -28,7 +30,7 @@ const NAMES: [&str; 12] = [
     "SWITCHBOARD_LISTEN",
 ];
 /// Tables of the file: the rooms, and the bridges' own.
-const SECTIONS: [&str; 4] = ["rooms", "sms", "slack", "moderation"];
+const SECTIONS: [&str; 6] = ["rooms", "sms", "slack", "moderation", "chat", "archive"];
 /// The file that is read when it is there.
 const DEFAULT_FILE: &str = "switchboard.toml";
 /// What a hub with no file has: one room that phones may join, and a channel of the pretend Slack.
@@ -52,6 +54,10 @@ pub(crate) struct Configuration {
     pub(crate) token: Option<Secret>,
     pub(crate) public_base_url: Option<Url>,
     pub(crate) wiring: Wiring,
+    /// Where it was read, when not from this binary.
+    pub(crate) wiring_directory: Option<PathBuf>,
+    /// How long what is settled is kept; `None`: for ever.
+    pub(crate) keep: Option<Duration>,
     pub(crate) rooms: Arc<Rooms>,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) document: Document,
@@ -108,6 +114,9 @@ impl Configuration {
         }
         .map_err(|error| ConfigError::new(error.to_string()))?;
 
+        let kept: Kept = document.section("archive")?.unwrap_or_default();
+        let keep = kept.time(&document)?;
+
         if !twilio_is_pretend && public_base_url.is_none() {
             return Err(ConfigError::new("TWILIO_AUTH_TOKEN is set and PUBLIC_BASE_URL is not")
                 .mend("set PUBLIC_BASE_URL to the address under which Twilio reaches this hub; its signatures cover it"));
@@ -119,6 +128,8 @@ impl Configuration {
             token,
             public_base_url,
             wiring,
+            wiring_directory: flags.wiring.clone(),
+            keep,
             rooms: Arc::new(rooms),
             environment: values,
             document,
@@ -133,7 +144,36 @@ impl Configuration {
             environment: self.environment.clone(),
             rooms: Arc::clone(&self.rooms),
             links: Links::new(public_base_url, link_key),
+            listens_on: Some(self.listen.ip()),
+            issuer: None,
             document: self.document.clone(),
+        }
+    }
+}
+
+/// `[archive]`: how long what is settled is kept.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    keep_days: Spanned<u64>,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { keep_days: Spanned::new(0..0, 90) }
+    }
+}
+
+impl Kept {
+    fn time(&self, document: &Document) -> Result<Option<Duration>, ConfigError> {
+        match *self.keep_days.get_ref() {
+            0 => Ok(None),
+            days @ 3..=3650 => Ok(Some(Duration::from_secs(days * 86_400))),
+            days => Err(document
+                .fault(format!("[archive]: keep_days is {days}"), Some(self.keep_days.span()))
+                .mend(
+                    "keep at least 3 days, longer than a delivery may be tried, at most 3650, or 0 for ever",
+                )),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use switchboard_bridges::web_chat::Chat;
 use switchboard_core::{Secret, Timestamp};
 use switchboard_hosts::http::Client;
 use tokio::net::TcpListener;
@@ -18,13 +19,16 @@ use url::Url;
 
 use crate::bus::archive::Archive;
 use crate::bus::inbox::Inbox;
+use crate::bus::readers::Readers;
 use crate::bus::{Parts, Start, Writer, database};
 use crate::config::Configuration;
 use crate::metrics::Metrics;
 use crate::outside::{FileBlobs, Ground, carry_out};
+use crate::search::SearchIndex;
+use crate::sockets::{self, Exchange};
 use crate::trace::TraceIndex;
-use crate::web::access::Access;
-use crate::{sandbox, web};
+use crate::web::access::{Access, PageHosts};
+use crate::{sandbox, web, wiring};
 
 /// Events that `tail` may be behind before it reads the archive instead.
 const SHOWN: usize = 1024;
@@ -63,7 +67,7 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
     let bridges = switchboard_bridges::all(&settings).map_err(|error| CannotStart(error.to_string()))?;
 
     let path = configuration.data.join("hub.sqlite3");
-    let names: Vec<&str> = bridges.iter().map(|bridge| bridge.declaration().name).collect();
+    let names: Vec<&'static str> = bridges.iter().map(|bridge| bridge.declaration().name).collect();
     let connection = database::open_for_writing(&path, &names).map_err(|error| {
         CannotStart(format!(
             "{}: {error:#} — to mend it: restore it from a copy, or choose another directory with --data",
@@ -82,6 +86,27 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
         inbox: Arc::clone(&inbox),
         clock: Arc::clone(&clock),
     });
+    let (stop, stopping) = watch::channel(false);
+    let readers = Arc::new(Readers::new(&path, &names));
+    let search = Arc::new(SearchIndex::new(&configuration.data.join("search.sqlite3"), archive.clone()));
+    let chat = Chat::read(&settings).map_err(|error| CannotStart(error.to_string()))?;
+    let page_hosts = PageHosts::new(chat.hosts.iter().cloned().chain(public.host_str().map(str::to_owned)));
+    let with_sockets =
+        bridges.iter().find(|bridge| bridge.sockets().is_some()).context("no bridge has sockets")?;
+    let exchange = Exchange::new(
+        Arc::clone(with_sockets),
+        chat,
+        configuration.rooms.iter().map(|(name, _)| name.clone()),
+        sockets::Ground {
+            inbox: Arc::clone(&inbox),
+            readers: Arc::clone(&readers),
+            search: Arc::clone(&search),
+            blobs: blobs.clone(),
+            clock: Arc::clone(&clock),
+            stopping: stopping.clone(),
+        },
+    );
+    let pushed = Arc::clone(&exchange);
     let runtime = tokio::runtime::Handle::current();
     let start = move |start: Start| {
         runtime.spawn(carry_out(start, Arc::clone(&ground)));
@@ -90,16 +115,17 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
         connection,
         bridges: bridges.clone(),
         wiring: configuration.wiring.clone(),
+        keep: configuration.keep,
         inbox: Arc::clone(&inbox),
         clock: Arc::clone(&clock),
         random: Box::new(rand::random::<f64>),
         start: Box::new(start),
+        push: Box::new(move |pushes| pushed.push(pushes)),
         shown: shown.clone(),
         metrics: Arc::clone(&metrics),
     })
     .map_err(|error| CannotStart(format!("{error:#}")))?;
 
-    let (stop, stopping) = watch::channel(false);
     let hub = Arc::new(web::Hub {
         bridges,
         inbox: Arc::clone(&inbox),
@@ -108,6 +134,10 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
         shown,
         metrics,
         access: Access::new(configuration.token.clone()),
+        page_hosts,
+        readers,
+        search,
+        exchange: Arc::clone(&exchange),
         links: settings.links.clone(),
         blobs,
         clock,
@@ -116,12 +146,16 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
     let router = web::router(&hub).merge(sandbox.router(&hub));
     announce(&configuration, &base, &public);
     let writer = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run())?;
-    let server = tokio::spawn(web::server::serve(listener, router, stopping));
+    let server = tokio::spawn(web::server::serve(listener, router, stopping.clone()));
+    if let Some(directory) = configuration.wiring_directory.clone() {
+        tokio::spawn(wiring::watch(directory, Arc::clone(&inbox), stopping.clone()));
+    }
     println!("ready");
 
     wait_for_signal().await?;
     info!("stopping: the doors are closed, what is under way ends");
     stop.send_replace(true);
+    exchange.stop().await;
     sandbox.stop().await;
     server.await?;
     inbox.stop();
@@ -200,6 +234,11 @@ fn announce(configuration: &Configuration, base: &str, public: &Url) {
     for (name, room) in configuration.rooms.iter() {
         let channel = room.slack_channel.as_deref().unwrap_or("none");
         println!("room {name}: slack channel {channel}, sms {:?}", room.sms);
+    }
+    if web::pages::are_built() {
+        println!("pages: {base}/ is the chat");
+    } else {
+        warn!("this program was built without its pages; to mend it: make build");
     }
     for name in ["SLACK_APP_TOKEN", "MQTT_URL"] {
         if std::env::var_os(name).is_some() {

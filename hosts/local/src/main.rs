@@ -9,9 +9,12 @@ mod hub;
 mod bus;
 mod outside;
 mod sandbox;
+mod sockets;
 mod web;
+mod wiring;
 
 mod metrics;
+mod search;
 mod trace;
 
 mod cli;

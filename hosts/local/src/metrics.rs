@@ -2,7 +2,8 @@
 //! only, never a person's.
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 /// All metrics of the hub.
@@ -23,6 +24,8 @@ pub(crate) struct Metrics {
     pub(crate) conflicts: IntCounter,
     pub(crate) commits: IntCounter,
     pub(crate) failed_commits: IntCounter,
+    /// 1 while what is accepted can be stored; 0 after a batch that could not be.
+    pub(crate) writable: IntGauge,
     pub(crate) commit_seconds: Histogram,
     pub(crate) arrivals_a_commit: Histogram,
 }
@@ -56,6 +59,12 @@ impl Metrics {
             &["listener"],
         )?;
         registry.register(Box::new(open_deliveries.clone()))?;
+        let writable = IntGauge::new(
+            "switchboard_writable",
+            "1 while batches can be committed, 0 after one that could not.",
+        )?;
+        writable.set(1);
+        registry.register(Box::new(writable.clone()))?;
         Ok(Self {
             requests: counters("requests_total", "Requests answered.", &["door", "status"])?,
             refused: counters("refused_total", "Requests refused, by door and status.", &["door", "status"])?,
@@ -82,6 +91,7 @@ impl Metrics {
             )?,
             commits: counter("commits_total", "Batches committed, one fsync each.")?,
             failed_commits: counter("failed_commits_total", "Batches that could not be committed.")?,
+            writable,
             commit_seconds: histogram("commit_seconds", "From taking a batch to its commit.", &seconds)?,
             arrivals_a_commit: histogram(
                 "arrivals_a_commit",

@@ -20,7 +20,7 @@ use url::Url;
 use crate::config::Configuration;
 use crate::hub::CannotStart;
 use crate::web::access::Peer;
-use crate::web::{self, Hub};
+use crate::web::{self, Hub, pages};
 
 /// The number that the pretend phones text: fictional, and free in the pretend account.
 const NUMBER: &str = "+15550100100";
@@ -122,7 +122,11 @@ async fn let_in(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> 
     }
 }
 
-async fn overview() -> Response {
+/// The page for a browser; for everybody else the first steps.
+async fn overview(request: Request) -> Response {
+    if pages::wants_page(request.headers()) {
+        return pages::sandbox_page(&request);
+    }
     Json(json!({
         "text the hub": "POST /sandbox/phone/{number}/text {\"body\": \"JOIN lobby\"}",
         "what a phone has received": "GET /sandbox/phone/{number}",

@@ -15,6 +15,8 @@ use crate::bus::archive::Archive;
 
 /// Events read at a time while catching up.
 const STEP: usize = 2000;
+/// How many events the archive must have removed before they are taken out here.
+const FORGET_AT_ONCE: i64 = 5000;
 /// Most events of one story.
 const MAX_FOUND: usize = 500;
 
@@ -42,6 +44,7 @@ impl TraceIndex {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut db = self.open()?;
         self.catch_up(&mut db)?;
+        self.forget(&db)?;
         let mut found: BTreeSet<i64> = BTreeSet::new();
         let mut stories = BTreeSet::new();
         for (position, story) in mentions(&db, id)? {
@@ -63,9 +66,22 @@ impl TraceIndex {
             "CREATE TABLE IF NOT EXISTS mentions (word TEXT NOT NULL, position INTEGER NOT NULL, story TEXT,
                  PRIMARY KEY (word, position)) STRICT, WITHOUT ROWID;
              CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL) STRICT;
-             INSERT OR IGNORE INTO progress VALUES (1, 0);",
+             INSERT OR IGNORE INTO progress VALUES (1, 0);
+             CREATE TABLE IF NOT EXISTS forgotten (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL) STRICT;
+             INSERT OR IGNORE INTO forgotten VALUES (1, 0);",
         )?;
         Ok(db)
+    }
+
+    /// Forgets what the archive has removed: not each time, since it takes a walk through the whole index.
+    fn forget(&self, db: &Connection) -> Result<()> {
+        let forgotten: i64 = db.query_row("SELECT position FROM forgotten", [], |row| row.get(0))?;
+        let first = self.archive.first_position()?;
+        if first >= forgotten + FORGET_AT_ONCE {
+            db.execute("DELETE FROM mentions WHERE position < ?1", [first])?;
+            db.execute("UPDATE forgotten SET position = ?1", [first])?;
+        }
+        Ok(())
     }
 
     fn catch_up(&self, db: &mut Connection) -> Result<()> {

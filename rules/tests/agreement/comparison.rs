@@ -32,10 +32,12 @@ fn engine_reference_and_naive_evaluator_agree() {
         total.add(round(seed));
         seed += 1;
     }
-    let Tally { pairs, matching, broken } = total;
+    let Tally { patterns, refused, pairs, matching, broken } = total;
     println!(
-        "seeds {first} to {seed}: {pairs} pairs, {matching} matching, {broken} broken events, no difference"
+        "seeds {first} to {seed}: {pairs} pairs, {matching} matching, {broken} broken events, no difference; {refused} \
+         of {patterns} patterns were too much"
     );
+    assert!(refused * 20 < patterns, "{refused} of {patterns} patterns were refused, and tested nothing");
     assert!(
         matching * 20 > pairs && matching * 20 < pairs * 19,
         "{matching} of {pairs} match, which tests little"
@@ -44,6 +46,8 @@ fn engine_reference_and_naive_evaluator_agree() {
 
 #[derive(Debug, Default)]
 struct Tally {
+    patterns: u64,
+    refused: u64,
     pairs: u64,
     matching: u64,
     broken: u64,
@@ -51,6 +55,8 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, other: Tally) {
+        self.patterns += other.patterns;
+        self.refused += other.refused;
         self.pairs += other.pairs;
         self.matching += other.matching;
         self.broken += other.broken;
@@ -61,6 +67,7 @@ impl Tally {
 fn round(seed: u64) -> Tally {
     let mut dice = Dice::new(seed);
     let mut naive = generate::patterns(&mut dice);
+    let mut tally = Tally { patterns: naive.len() as u64, ..Tally::default() };
     // Some are too much.
     naive.retain(|pattern| match Pattern::parse(&pattern.to_string()) {
         Ok(_) => true,
@@ -69,13 +76,13 @@ fn round(seed: u64) -> Tally {
         }
         Err(error) => panic!("SWITCHBOARD_SEED={seed}: {error}: {pattern}"),
     });
+    tally.refused = tally.patterns - naive.len() as u64;
     let texts: Vec<String> = naive.iter().map(ToString::to_string).collect();
     let at = |what: &str| format!("SWITCHBOARD_SEED={seed}: {what}; rules {texts:#?}");
     let patterns: Vec<Pattern> =
         texts.iter().map(|text| Pattern::parse(text).expect("it was valid before")).collect();
     let rules = Rules::compile(texts.iter().map(|text| ("", text))).expect("each of them is valid");
     let any = Pattern::parse(r#"{"a": [1]}"#).expect("it is valid");
-    let mut tally = Tally::default();
     for _ in 0..8 {
         let event = generate::event(&mut dice);
         let text = generate::text(&event, &mut dice);

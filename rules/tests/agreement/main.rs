@@ -96,8 +96,11 @@ fn agree(pattern: &NaivePattern, event: &Json) -> Result<(), TestCaseError> {
     let (pattern_text, event_text) = (pattern.to_string(), event.to_string());
     let compiled = match Pattern::parse(&pattern_text) {
         Ok(compiled) => compiled,
-        // The naive evaluator knows no limit; ours refuses a few of the generated patterns, and says why.
-        Err(error) if error.to_string().contains("too complex") => return Ok(()),
+        // The naive evaluator knows no limit; ours refuses a few of the generated patterns, and says why. Too many of
+        // them (`FEW`) fail the test.
+        Err(error) if error.to_string().contains("too complex") => {
+            return Err(TestCaseError::reject(error.to_string()));
+        }
         Err(error) => return Err(TestCaseError::fail(error.to_string())),
     };
     let expected = pattern.matches(event);
@@ -113,8 +116,11 @@ fn agree(pattern: &NaivePattern, event: &Json) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Generated patterns, of two thousand, that may be refused as too complex.
+const FEW: u32 = 60;
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, max_global_rejects: FEW, ..ProptestConfig::default() })]
 
     #[test]
     fn the_naive_evaluator_agrees(pattern in pattern(), event in object()) {

@@ -173,6 +173,7 @@ async fn reset(State(house): State<Arc<House>>) -> Response {
         texts.under_way = under_way;
     }
     *locked(&house.workspace) = Workspace::new(&house.settings.slack);
+    house.changes.send_modify(|count| *count += 1);
     match house.compact(true) {
         Ok(()) => done(&json!({ "reset": true })),
         Err(error) => {

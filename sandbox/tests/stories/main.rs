@@ -11,5 +11,7 @@ mod twilio_inbound;
 mod twilio_messages;
 mod twilio_statuses;
 
+mod page;
+
 mod failing;
 mod restarting;

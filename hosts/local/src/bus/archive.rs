@@ -108,6 +108,14 @@ impl Archive {
         Ok(self.open()?.query_row("SELECT COALESCE(MAX(position), 0) FROM events", [], |row| row.get(0))?)
     }
 
+    /// The oldest event's position; 0 when there is none.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) fn first_position(&self) -> Result<i64> {
+        Ok(self.open()?.query_row("SELECT COALESCE(MIN(position), 0) FROM events", [], |row| row.get(0))?)
+    }
+
     /// Dead letters, oldest first, after an id.
     ///
     /// # Errors

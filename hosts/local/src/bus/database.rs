@@ -48,7 +48,9 @@ const LAYOUT_VERSION: i64 = 1;
 /// change in many batches are copied once.
 const CHECKPOINT_PAGES: i64 = 32_768;
 /// Most memory for pages that are read again and again, in KiB. It fills only under load: an idle hub stays small.
-const CACHE_KIB: i64 = 65_536;
+/// More would cost more than it gives: balancing a tree uses a page number beyond the end of the file for a
+/// moment, and at the next commit SQLite then looks at every page of its cache for others beyond the end.
+const CACHE_KIB: i64 = 16_384;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS listeners (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
@@ -56,7 +58,7 @@ CREATE TABLE IF NOT EXISTS arrivals (
     door INTEGER NOT NULL, id BLOB NOT NULL, at INTEGER NOT NULL, reply TEXT,
     PRIMARY KEY (door, id)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
-    position INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL, outside INTEGER NOT NULL, at INTEGER NOT NULL,
+    position INTEGER PRIMARY KEY, id BLOB NOT NULL, outside INTEGER NOT NULL, at INTEGER NOT NULL,
     body BLOB NOT NULL) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS events_from_outside ON events (id) WHERE outside = 1;
 CREATE TABLE IF NOT EXISTS deliveries (
@@ -119,8 +121,13 @@ fn open(path: &Path) -> Result<Connection> {
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)
+}
+
+/// Writes something that changes nothing, so that a disk that cannot be written to says so.
+pub(crate) fn touch(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "user_version", LAYOUT_VERSION)
 }
 
 /// An id as it is stored: the 16 bytes of one of ours, or the text of another.

@@ -8,7 +8,8 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use switchboard_core::{ArrivalId, Failure, Reply};
+use switchboard_core::{ArrivalId, Failure, Frame, Reply};
+use switchboard_rules::wiring::Wiring;
 use tokio::sync::oneshot;
 
 /// Most requests that wait at once. At some thousands a second each waits well under a second.
@@ -22,8 +23,65 @@ const MAX_DOORS_A_BATCH: usize = 512;
 pub(crate) struct DoorJob {
     pub(crate) door: &'static str,
     pub(crate) arrival: ArrivalId,
-    pub(crate) request: http::Request<Bytes>,
-    pub(crate) answer: oneshot::Sender<Answer>,
+    /// No other is ever this arrival: it is not remembered.
+    pub(crate) once: bool,
+    pub(crate) asked: Asked,
+    pub(crate) answer: Answering,
+}
+
+/// Where the answer goes.
+pub(crate) enum Answering {
+    /// To a request that waits for it.
+    Request(oneshot::Sender<Answer>),
+    /// To a socket: nobody waits, and it is said before whatever is pushed because of it.
+    Socket(SocketAnswer),
+}
+
+/// Says an answer on a socket; that it could not be stored, when it is dropped unsaid.
+pub(crate) struct SocketAnswer(Option<Box<dyn FnOnce(Answer) + Send>>);
+
+impl SocketAnswer {
+    pub(crate) fn new(say: impl FnOnce(Answer) + Send + 'static) -> Self {
+        Self(Some(Box::new(say)))
+    }
+}
+
+impl Drop for SocketAnswer {
+    fn drop(&mut self) {
+        if let Some(say) = self.0.take() {
+            say(Err(Failure::retry("it could not be stored; try again")));
+        }
+    }
+}
+
+impl Answering {
+    /// Gives it.
+    pub(crate) fn send(self, answer: Answer) {
+        match self {
+            // Who asked may have hung up; what followed is recorded all the same.
+            Self::Request(waiting) => drop(waiting.send(answer)),
+            Self::Socket(mut socket) => {
+                if let Some(say) = socket.0.take() {
+                    say(answer);
+                }
+            }
+        }
+    }
+}
+
+/// What was let in.
+pub(crate) enum Asked {
+    Request(http::Request<Bytes>),
+    Frame(Frame),
+}
+
+impl Asked {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Request(request) => request.body().len(),
+            Self::Frame(frame) => frame.text.len(),
+        }
+    }
 }
 
 /// What a request is answered with.
@@ -46,12 +104,16 @@ pub(crate) enum Order {
     Discard(i64, oneshot::Sender<bool>),
 }
 
+/// Another wiring, and where to say whether it was taken.
+pub(crate) type Rewiring = (Box<Wiring>, oneshot::Sender<Result<(), String>>);
+
 /// All that waits.
 #[derive(Default)]
 pub(crate) struct Jobs {
     pub(crate) attempted: Vec<Attempted>,
     pub(crate) doors: Vec<DoorJob>,
     pub(crate) orders: Vec<Order>,
+    pub(crate) wirings: Vec<Rewiring>,
     pub(crate) stop: bool,
 }
 
@@ -61,6 +123,7 @@ struct Waiting {
     doors: VecDeque<DoorJob>,
     door_bytes: usize,
     orders: Vec<Order>,
+    wirings: Vec<Rewiring>,
     stop: bool,
 }
 
@@ -78,16 +141,21 @@ impl Inbox {
 
     /// Puts a request in line; `false` when the line is too long.
     pub(crate) fn knock(&self, job: DoorJob) -> bool {
+        self.knock_or_back(job).is_ok()
+    }
+
+    /// The same; what is turned away is given back.
+    pub(crate) fn knock_or_back(&self, job: DoorJob) -> Result<(), Box<DoorJob>> {
         let mut waiting = self.lock();
-        let bytes = job.request.body().len();
+        let bytes = job.asked.bytes();
         if waiting.stop || waiting.doors.len() >= MAX_DOORS || waiting.door_bytes + bytes > MAX_DOOR_BYTES {
-            return false;
+            return Err(Box::new(job));
         }
         waiting.door_bytes += bytes;
         waiting.doors.push_back(job);
         drop(waiting);
         self.something.notify_one();
-        true
+        Ok(())
     }
 
     /// Says how an attempt ended.
@@ -107,6 +175,12 @@ impl Inbox {
         self.something.notify_one();
     }
 
+    /// Asks for another wiring.
+    pub(crate) fn rewire(&self, rewiring: Rewiring) {
+        self.lock().wirings.push(rewiring);
+        self.something.notify_one();
+    }
+
     /// No more requests; the writer ends when what is under way has ended.
     pub(crate) fn stop(&self) {
         self.lock().stop = true;
@@ -117,7 +191,8 @@ impl Inbox {
     pub(crate) fn take(&self, at_most: Duration, stopping: bool) -> Jobs {
         let mut waiting = self.lock();
         let idle = |w: &mut Waiting| {
-            w.attempted.is_empty() && w.doors.is_empty() && w.orders.is_empty() && (stopping || !w.stop)
+            let nothing = w.attempted.is_empty() && w.doors.is_empty() && w.orders.is_empty();
+            nothing && w.wirings.is_empty() && (stopping || !w.stop)
         };
         if !at_most.is_zero() {
             let (woken, _) = self
@@ -128,11 +203,12 @@ impl Inbox {
         }
         let most = waiting.doors.len().min(MAX_DOORS_A_BATCH);
         let doors: Vec<DoorJob> = waiting.doors.drain(..most).collect();
-        waiting.door_bytes -= doors.iter().map(|job| job.request.body().len()).sum::<usize>();
+        waiting.door_bytes -= doors.iter().map(|job| job.asked.bytes()).sum::<usize>();
         Jobs {
             attempted: std::mem::take(&mut waiting.attempted),
             doors,
             orders: std::mem::take(&mut waiting.orders),
+            wirings: std::mem::take(&mut waiting.wirings),
             stop: waiting.stop,
         }
     }
@@ -148,9 +224,9 @@ mod tests {
     use super::*;
 
     fn job(bytes: usize) -> DoorJob {
-        let (answer, _) = oneshot::channel();
-        let request = http::Request::new(Bytes::from(vec![0; bytes]));
-        DoorJob { door: "test.door", arrival: ArrivalId::from_cause(&["1"]), request, answer }
+        let answer = Answering::Request(oneshot::channel().0);
+        let asked = Asked::Request(http::Request::new(Bytes::from(vec![0; bytes])));
+        DoorJob { door: "test.door", arrival: ArrivalId::from_cause(&["1"]), once: false, asked, answer }
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub(crate) mod archive;
 pub(crate) mod database;
 pub(crate) mod inbox;
 mod queue;
+pub(crate) mod readers;
 mod rows;
 mod view;
 mod writer;

@@ -70,6 +70,11 @@ impl Queue {
         Self { ordered, ..Self::default() }
     }
 
+    /// Whether its lanes are to be kept in order from now on; `true` when that is a change.
+    pub(crate) fn reorder(&mut self, ordered: bool) -> bool {
+        std::mem::replace(&mut self.ordered, ordered) != ordered
+    }
+
     /// Are its lanes kept in order?
     pub(crate) fn is_ordered(&self) -> bool {
         self.ordered

@@ -24,13 +24,10 @@ pub(crate) struct ItemsSql {
     get: String,
     ascending: String,
     descending: String,
-    put_any: String,
-    put_absent: String,
-    put_version: String,
-    delete_any: String,
-    delete_version: String,
+    put: String,
+    delete: String,
     add: String,
-    check: String,
+    version: String,
     sweep_end: String,
     sweep: String,
 }
@@ -46,13 +43,12 @@ impl ItemsSql {
             )
         };
         // An expired item counts as absent: writing over it begins again at version 1.
-        let insert = format!(
+        let put = format!(
             "INSERT INTO {table} (partition, sort, body, version, count, expires) VALUES (?1, ?2, ?3, 1, 0, ?4) \
              ON CONFLICT (partition, sort) DO UPDATE SET body = ?3, expires = ?4, \
              version = CASE WHEN expires <= ?5 THEN 1 ELSE version + 1 END, \
              count = CASE WHEN expires <= ?5 THEN 0 ELSE count END"
         );
-        let live = "(expires IS NULL OR expires > ?4)";
         Self {
             get: format!(
                 "SELECT sort, body, version, count FROM {table} \
@@ -60,16 +56,8 @@ impl ItemsSql {
             ),
             ascending: query(">", "ASC"),
             descending: query("<", "DESC"),
-            put_absent: format!("{insert} WHERE expires <= ?5"),
-            put_any: insert,
-            put_version: format!(
-                "UPDATE {table} SET body = ?3, expires = ?4, version = version + 1 WHERE partition = ?1 \
-                 AND sort = ?2 AND (expires IS NULL OR expires > ?5) AND version = ?6"
-            ),
-            delete_any: format!("DELETE FROM {table} WHERE partition = ?1 AND sort = ?2"),
-            delete_version: format!(
-                "DELETE FROM {table} WHERE partition = ?1 AND sort = ?2 AND version = ?3 AND {live}"
-            ),
+            put,
+            delete: format!("DELETE FROM {table} WHERE partition = ?1 AND sort = ?2"),
             add: format!(
                 "INSERT INTO {table} (partition, sort, body, version, count, expires) \
                  VALUES (?1, ?2, '', 0, ?3, ?4) ON CONFLICT (partition, sort) DO UPDATE SET \
@@ -77,7 +65,7 @@ impl ItemsSql {
                  body = CASE WHEN expires <= ?5 THEN '' ELSE body END, \
                  version = CASE WHEN expires <= ?5 THEN 0 ELSE version END, expires = COALESCE(?4, expires)"
             ),
-            check: format!(
+            version: format!(
                 "SELECT version FROM {table} WHERE partition = ?1 AND sort = ?2 \
                  AND (expires IS NULL OR expires > ?3)"
             ),
@@ -147,7 +135,9 @@ impl View for SqlView<'_> {
 /// Sorts after every text that a key may hold: the greatest character, as often as it needs to be.
 const AFTER_ALL: &str = "\u{10FFFF}\u{10FFFF}\u{10FFFF}\u{10FFFF}";
 
-/// Writes what an outcome says. `Ok(false)`: an expectation does not hold, and the caller must roll back.
+/// Writes what an outcome says: all of it, or nothing and `Ok(false)` when an expectation does not hold. What is
+/// expected is read before anything is written, since the writer is alone in its transaction: a savepoint would
+/// copy each page that it touches.
 ///
 /// # Errors
 /// When the database fails.
@@ -157,51 +147,53 @@ pub(crate) fn write(
     writes: &[Write],
     now: Timestamp,
 ) -> rusqlite::Result<bool> {
+    for write in writes {
+        if !holds(connection, sql, write, now)? {
+            return Ok(false);
+        }
+    }
     let now = now.ms();
     for write in writes {
         let Key { partition, sort } = write.key();
-        let held = match write {
-            Write::Put { body, expect, expires_at, .. } => {
-                let expires = expires_at.map(Timestamp::ms);
-                match expect {
-                    Expect::Any => connection
-                        .prepare_cached(&sql.put_any)?
-                        .execute(params![partition, sort, body, expires, now])?,
-                    Expect::Absent => connection
-                        .prepare_cached(&sql.put_absent)?
-                        .execute(params![partition, sort, body, expires, now])?,
-                    Expect::Version(version) => connection
-                        .prepare_cached(&sql.put_version)?
-                        .execute(params![partition, sort, body, expires, now, version])?,
-                }
-            }
-            Write::Delete { expect: Expect::Version(version), .. } => connection
-                .prepare_cached(&sql.delete_version)?
-                .execute(params![partition, sort, version, now])?,
-            Write::Delete { expect: Expect::Any, .. } => {
-                connection.prepare_cached(&sql.delete_any)?.execute(params![partition, sort])?;
-                1
+        match write {
+            Write::Put { body, expires_at, .. } => connection.prepare_cached(&sql.put)?.execute(params![
+                partition,
+                sort,
+                body,
+                expires_at.map(Timestamp::ms),
+                now
+            ])?,
+            Write::Delete { .. } => {
+                connection.prepare_cached(&sql.delete)?.execute(params![partition, sort])?
             }
             Write::Add { amount, expires_at, .. } => connection
                 .prepare_cached(&sql.add)?
                 .execute(params![partition, sort, amount, expires_at.map(Timestamp::ms), now])?,
-            Write::Check { expect, .. } | Write::Delete { expect, .. } => {
-                let version: Option<u64> = connection
-                    .prepare_cached(&sql.check)?
-                    .query_row(params![partition, sort, now], |row| row.get(0))
-                    .optional()?;
-                usize::from(match expect {
-                    Expect::Any => true,
-                    Expect::Absent => version.is_none(),
-                    Expect::Version(wanted) => version == Some(*wanted),
-                })
-            }
+            Write::Check { .. } => 0,
         };
-        if held == 0 {
-            return Ok(false);
-        }
     }
     Ok(true)
+}
+
+/// Is what a write expects so?
+fn holds(connection: &Connection, sql: &ItemsSql, write: &Write, now: Timestamp) -> rusqlite::Result<bool> {
+    let (Write::Put { key, expect, .. } | Write::Delete { key, expect } | Write::Check { key, expect }) =
+        write
+    else {
+        return Ok(true);
+    };
+    if *expect == Expect::Any {
+        return Ok(true);
+    }
+    let version: Option<u64> = connection
+        .prepare_cached(&sql.version)?
+        .query_row(params![key.partition, key.sort, now.ms()], |row| row.get(0))
+        .optional()?;
+    Ok(match expect {
+        Expect::Any => true,
+        Expect::Absent => version.is_none(),
+        Expect::Version(wanted) => version == Some(*wanted),
+    })
 }
 
 /// Removes what has expired among the next `most` items after `place`, and moves on; at the end of the table it

@@ -17,6 +17,53 @@ pub(crate) struct Access {
     token: Option<Secret>,
 }
 
+/// By which names browsers reach the hub's own pages, besides this machine's and plain addresses.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PageHosts(Vec<String>);
+
+impl PageHosts {
+    /// These names.
+    pub(crate) fn new(names: impl IntoIterator<Item = String>) -> Self {
+        Self(names.into_iter().map(|name| name.to_ascii_lowercase()).collect())
+    }
+
+    /// Does a request come from the hub's own page, or from no browser? A page of another site could use the
+    /// hub through a visitor's browser otherwise: by its `Origin`, or under a name of its own that it makes lead
+    /// here.
+    ///
+    /// # Errors
+    /// The status to answer and why.
+    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
+        let text = |name: http::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+        let host = text(header::HOST).unwrap_or_default();
+        let name = host_name(host).to_ascii_lowercase();
+        let known = is_loopback_host(host) || name.parse::<IpAddr>().is_ok() || self.0.contains(&name);
+        if !known {
+            let mend = "not a name of this hub: set PUBLIC_BASE_URL, or name it in [chat] hosts";
+            return Err((StatusCode::FORBIDDEN, mend));
+        }
+        let foreign = (StatusCode::FORBIDDEN, "not from another site's page");
+        match text(header::ORIGIN) {
+            Some(origin) => {
+                let own = origin.strip_prefix("https://").or(origin.strip_prefix("http://"));
+                if own.is_some_and(|own| own.eq_ignore_ascii_case(host)) { Ok(()) } else { Err(foreign) }
+            }
+            None => match headers.get("sec-fetch-site").map(|site| site.to_str().unwrap_or_default()) {
+                None | Some("same-origin" | "none") => Ok(()),
+                Some(_) => Err(foreign),
+            },
+        }
+    }
+}
+
+/// Who a request comes from: the address that the nearest proxy names, where one of this machine does.
+pub(crate) fn address_of(peer: Option<Peer>, headers: &HeaderMap) -> IpAddr {
+    let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip().to_canonical());
+    let named = headers.get_all("x-forwarded-for").iter().next_back();
+    let named = named.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+    named.filter(|_| peer.is_loopback()).unwrap_or(peer)
+}
+
 /// The peer's address, put into each request by the server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
@@ -73,11 +120,16 @@ impl Access {
     }
 }
 
-fn is_loopback_host(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
+/// A `Host` without its port and brackets.
+fn host_name(host: &str) -> &str {
+    match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
-    };
+    }
+}
+
+fn is_loopback_host(host: &str) -> bool {
+    let name = host_name(host);
     name.eq_ignore_ascii_case("localhost")
         || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
@@ -93,6 +145,35 @@ mod tests {
             map.insert(*name, value.parse().unwrap());
         }
         access.check(Some(Peer(peer.parse().unwrap())), &map).map_err(|(status, _)| status.as_u16())
+    }
+
+    #[test]
+    fn a_page_of_another_site_gets_nothing() {
+        let hosts = PageHosts::new(["Hub.example".to_owned()]);
+        let check = |headers: &[(&'static str, &str)]| {
+            let mut map = HeaderMap::new();
+            headers.iter().for_each(|(name, value)| drop(map.insert(*name, value.parse().unwrap())));
+            hosts.check(&map).is_ok()
+        };
+        for good in [
+            &[("host", "127.0.0.1:8080")][..],
+            &[("host", "[::1]:8080"), ("origin", "http://[::1]:8080")],
+            &[("host", "hub.example"), ("origin", "https://hub.example")],
+            &[("host", "192.0.2.7:80"), ("origin", "http://192.0.2.7:80")],
+            &[("host", "localhost:1"), ("sec-fetch-site", "same-origin")],
+        ] {
+            assert!(check(good), "{good:?}");
+        }
+        for bad in [
+            &[][..],
+            &[("host", "evil.example")],
+            &[("host", "evil.example"), ("origin", "http://evil.example")],
+            &[("host", "hub.example"), ("origin", "https://evil.example")],
+            &[("host", "hub.example"), ("origin", "null")],
+            &[("host", "localhost:1"), ("sec-fetch-site", "cross-site")],
+        ] {
+            assert!(!check(bad), "{bad:?}");
+        }
     }
 
     #[test]

@@ -67,6 +67,9 @@ async fn ready(State(hub): State<Arc<Hub>>) -> Response {
     if *hub.stopping.borrow() {
         return refusal(StatusCode::SERVICE_UNAVAILABLE, "stopping");
     }
+    if hub.metrics.writable.get() == 0 {
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, "the database cannot be written to; see the log");
+    }
     let archive = hub.archive.clone();
     match blocking(move || archive.last_position()).await {
         Ok(_) => "ready\n".into_response(),
@@ -89,6 +92,11 @@ async fn metrics(State(hub): State<Arc<Hub>>) -> Response {
         "# HELP switchboard_waiting_requests Requests that wait for the writer.\n\
          # TYPE switchboard_waiting_requests gauge\nswitchboard_waiting_requests {}\n",
         hub.inbox.waiting()
+    ));
+    text.push_str(&format!(
+        "# HELP switchboard_sockets Sockets that are open.\n\
+         # TYPE switchboard_sockets gauge\nswitchboard_sockets {}\n",
+        hub.exchange.count()
     ));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

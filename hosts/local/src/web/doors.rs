@@ -12,16 +12,16 @@ use axum::routing::any;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use switchboard_core::{Admission, Bridge, Door, DoorAccess, Failure, Reply};
+use serde_json::json;
+use switchboard_core::{Admission, Bridge, Door, DoorAccess, Failure, Nonce, Reading, Reply};
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
-use super::access::Peer;
-use super::{Hub, refusal};
-use crate::bus::inbox::DoorJob;
+use super::Hub;
+use super::access::{Peer, address_of};
+use crate::bus::inbox::{Answering, Asked, DoorJob};
+use crate::sockets::open::handshake;
 
-/// Most bytes of a body: no webhook comes near it.
-const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
@@ -33,7 +33,7 @@ pub(super) fn routes(hub: &Arc<Hub>) -> Router {
             let (hub, bridge) = (Arc::clone(hub), Arc::clone(bridge));
             let handler = move |request: Request| {
                 let (hub, bridge) = (Arc::clone(&hub), Arc::clone(&bridge));
-                async move { answer(&hub, &*bridge, door, request).await }
+                async move { answer(&hub, &bridge, door, request).await }
             };
             router = router.route(door.path, any(handler));
         }
@@ -41,32 +41,69 @@ pub(super) fn routes(hub: &Arc<Hub>) -> Router {
     router
 }
 
-async fn answer(hub: &Hub, bridge: &dyn Bridge, door: &'static Door, request: Request) -> Response {
+async fn answer(hub: &Hub, bridge: &Arc<dyn Bridge>, door: &'static Door, mut request: Request) -> Response {
     let began = Instant::now();
-    let response = match knock(hub, bridge, door, request).await {
-        Ok(reply) => to_response(reply),
-        Err(refused) => refused,
+    let response = match door.access {
+        DoorAccess::Socket => socket(hub, bridge, door, &mut request).await,
+        _ => knock(hub, bridge, door, request).await.map(to_response),
     };
+    let response = response.unwrap_or_else(|refused| refused);
     let status = response.status();
     hub.metrics.request_seconds.observe(began.elapsed().as_secs_f64());
     hub.metrics.requests.with_label_values(&[door.name, status.as_str()]).inc();
     response
 }
 
+/// A socket is opened as any request is answered; the reply is what it is granted.
+async fn socket(
+    hub: &Hub,
+    bridge: &Arc<dyn Bridge>,
+    door: &'static Door,
+    request: &mut Request,
+) -> Result<Response, Response> {
+    let accept =
+        handshake(request.headers()).map_err(|(status, reason)| refuse(hub, door, status, "", reason))?;
+    let upgrade = hyper::upgrade::on(&mut *request);
+    let (mut asking, _) = Request::new(Body::empty()).into_parts();
+    asking.method.clone_from(request.method());
+    asking.uri.clone_from(request.uri());
+    asking.headers.clone_from(request.headers());
+    let address = address_of(request.extensions().get::<Peer>().copied(), request.headers());
+    let named = request.headers().contains_key(header::SEC_WEBSOCKET_PROTOCOL);
+    let reply = knock(hub, bridge, door, Request::from_parts(asking, Body::empty())).await?;
+    let Ok(grant) = serde_json::from_str(&reply.body) else {
+        return Err(refuse(hub, door, StatusCode::INTERNAL_SERVER_ERROR, "", "the hub is at fault"));
+    };
+    hub.exchange.open(grant, address, &accept, named, upgrade).map_err(|failure| failed(hub, door, failure))
+}
+
+fn refuse(hub: &Hub, door: &Door, status: StatusCode, code: &str, reason: &str) -> Response {
+    warn!(door = door.name, status = status.as_u16(), reason, "a request was refused");
+    hub.metrics.refused.with_label_values(&[door.name, status.as_str()]).inc();
+    let mut body = json!({ "error": reason });
+    if let (false, Some(body)) = (code.is_empty(), body.as_object_mut()) {
+        body.insert("code".to_owned(), code.into());
+    }
+    (status, axum::Json(body)).into_response()
+}
+
 async fn knock(
     hub: &Hub,
-    bridge: &dyn Bridge,
+    bridge: &Arc<dyn Bridge>,
     door: &'static Door,
-    request: Request,
+    mut request: Request,
 ) -> Result<Reply, Response> {
-    let refuse = |status: StatusCode, reason: &str| {
-        warn!(door = door.name, status = status.as_u16(), reason, "a request was refused");
-        hub.metrics.refused.with_label_values(&[door.name, status.as_str()]).inc();
-        refusal(status, reason)
-    };
-    if door.access == DoorAccess::Private {
-        let peer = request.extensions().get::<Peer>().copied();
-        hub.access.check(peer, request.headers()).map_err(|(status, reason)| refuse(status, reason))?;
+    let refuse = |status: StatusCode, reason: &str| refuse(hub, door, status, "", reason);
+    match door.access {
+        DoorAccess::Private => {
+            let peer = request.extensions().get::<Peer>().copied();
+            hub.access.check(peer, request.headers()).map_err(|(status, reason)| refuse(status, reason))?;
+        }
+        DoorAccess::Page | DoorAccess::Socket => {
+            hub.page_hosts.check(request.headers()).map_err(|(status, reason)| refuse(status, reason))?;
+            request.extensions_mut().insert(Nonce(rand::random()));
+        }
+        DoorAccess::Signed => {}
     }
     if !door.methods.contains(&request.method().as_str()) {
         let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, "not a method of this door");
@@ -78,23 +115,42 @@ async fn knock(
     if request.method() != http::Method::GET && !type_fits(door, &request) {
         return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not a content type of this door"));
     }
-    let request = read(request).await.map_err(|(status, reason)| refuse(status, reason))?;
+    let request = read(request, door.max_bytes).await.map_err(|(status, reason)| refuse(status, reason))?;
 
     let admitted = bridge.admit(door.name, &request, (hub.clock)());
-    let arrival = match admitted {
+    let (arrival, once) = match admitted {
         Ok(Admission::Answer(reply)) => return Ok(reply),
-        Ok(Admission::Arrival(arrival)) => arrival,
-        Err(failure) => return Err(failed(door, failure, refuse)),
+        Ok(Admission::Arrival(arrival)) => (arrival, false),
+        Ok(Admission::Once(arrival)) => (arrival, true),
+        Ok(Admission::Read) => {
+            return look(hub, bridge, request).await.map_err(|failure| failed(hub, door, failure));
+        }
+        Err(failure) => return Err(failed(hub, door, failure)),
     };
     let (answer, answered) = oneshot::channel();
-    if !hub.inbox.knock(DoorJob { door: door.name, arrival, request, answer }) {
+    let answer = Answering::Request(answer);
+    if !hub.inbox.knock(DoorJob { door: door.name, arrival, once, asked: Asked::Request(request), answer }) {
         return Err(busy(refuse(StatusCode::SERVICE_UNAVAILABLE, "too much is waiting; try again")));
     }
     match answered.await {
         Ok(Ok(reply)) => Ok(reply),
-        Ok(Err(failure)) => Err(failed(door, failure, refuse)),
+        Ok(Err(failure)) => Err(failed(hub, door, failure)),
         Err(_) => Err(busy(refuse(StatusCode::SERVICE_UNAVAILABLE, "it could not be stored; try again"))),
     }
+}
+
+/// Answers a request that only asks, beside the writer.
+async fn look(hub: &Hub, bridge: &Arc<dyn Bridge>, request: http::Request<Bytes>) -> Result<Reply, Failure> {
+    let (bridge, now) = (Arc::clone(bridge), (hub.clock)());
+    let (search, blobs) = (Arc::clone(&hub.search), hub.blobs.clone());
+    let handle = tokio::runtime::Handle::current();
+    let name = bridge.declaration().name;
+    hub.readers
+        .read(name, now, move |view| {
+            let reading = Reading { view, search: &*search, blobs: &blobs, now };
+            handle.block_on(bridge.read(&request, &reading))
+        })
+        .await
 }
 
 fn type_fits(door: &Door, request: &Request) -> bool {
@@ -108,15 +164,16 @@ fn type_fits(door: &Door, request: &Request) -> bool {
 }
 
 /// The request with its body, within size and time.
-async fn read(request: Request) -> Result<http::Request<Bytes>, (StatusCode, &'static str)> {
+async fn read(request: Request, most: usize) -> Result<http::Request<Bytes>, (StatusCode, &'static str)> {
     let (parts, body) = request.into_parts();
-    const TOO_LARGE: (StatusCode, &str) = (StatusCode::PAYLOAD_TOO_LARGE, "the body has more than 1 MiB");
+    const TOO_LARGE: (StatusCode, &str) =
+        (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large for this door");
     let declared =
         parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|length: u64| length > MAX_BODY_BYTES as u64) {
+    if declared.is_some_and(|length: u64| length > most as u64) {
         return Err(TOO_LARGE);
     }
-    let collected = tokio::time::timeout(BODY_WITHIN, Limited::new(body, MAX_BODY_BYTES).collect()).await;
+    let collected = tokio::time::timeout(BODY_WITHIN, Limited::new(body, most).collect()).await;
     match collected {
         Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(TOO_LARGE),
@@ -125,17 +182,17 @@ async fn read(request: Request) -> Result<http::Request<Bytes>, (StatusCode, &'s
     }
 }
 
-fn failed(door: &Door, failure: Failure, refuse: impl Fn(StatusCode, &str) -> Response) -> Response {
+fn failed(hub: &Hub, door: &Door, failure: Failure) -> Response {
     match failure {
-        Failure::Refuse { status, reason } => {
-            refuse(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), &reason)
+        Failure::Refuse { status, code, reason } => {
+            refuse(hub, door, StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), code, &reason)
         }
         Failure::Retry { reason, .. } | Failure::Unsure { reason } => {
-            busy(refuse(StatusCode::SERVICE_UNAVAILABLE, &reason))
+            busy(refuse(hub, door, StatusCode::SERVICE_UNAVAILABLE, "", &reason))
         }
         Failure::Bug { reason } => {
             error!(door = door.name, reason, "a request could not be decided");
-            refuse(StatusCode::INTERNAL_SERVER_ERROR, "the hub is at fault")
+            refuse(hub, door, StatusCode::INTERNAL_SERVER_ERROR, "", "the hub is at fault")
         }
     }
 }
@@ -150,5 +207,12 @@ fn to_response(reply: Reply) -> Response {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     let content_type = HeaderValue::from_str(&reply.content_type)
         .unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"));
-    (status, [(header::CONTENT_TYPE, content_type)], Body::from(reply.body)).into_response()
+    let mut response =
+        (status, [(header::CONTENT_TYPE, content_type)], Body::from(reply.body)).into_response();
+    for (name, value) in reply.headers {
+        if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
 }

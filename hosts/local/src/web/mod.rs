@@ -1,9 +1,10 @@
-//! The hub's HTTP side: the bridges' doors, the operators' interface, and who may use which.
+//! The hub's HTTP side: the bridges' doors, the operators' interface, the pages, and who may use which.
 
 pub(crate) mod access;
 mod api;
 mod doors;
 mod media;
+pub(crate) mod pages;
 pub(crate) mod server;
 mod tail;
 
@@ -18,8 +19,10 @@ use tokio::sync::broadcast;
 
 use crate::bus::archive::Archive;
 use crate::bus::inbox::Inbox;
+use crate::bus::readers::Readers;
 use crate::metrics::Metrics;
 use crate::outside::FileBlobs;
+use crate::sockets::Exchange;
 use crate::trace::TraceIndex;
 
 /// What the handlers share.
@@ -31,6 +34,10 @@ pub(crate) struct Hub {
     pub(crate) shown: broadcast::Sender<(i64, Arc<[u8]>)>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) access: access::Access,
+    pub(crate) page_hosts: access::PageHosts,
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) search: crate::search::Shared,
+    pub(crate) exchange: Arc<Exchange>,
     pub(crate) links: Links,
     pub(crate) blobs: FileBlobs,
     pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -44,6 +51,7 @@ pub(crate) fn router(hub: &Arc<Hub>) -> Router {
         .merge(doors::routes(hub))
         .merge(api::routes(hub))
         .merge(media::routes(hub))
+        .merge(pages::routes())
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, "no such path") })
 }
 

@@ -1,6 +1,7 @@
 //! Accepting connections: bounded in number, in header size and in the time a peer may take.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,8 @@ use axum::Router;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tower::Service;
 use tracing::{debug, warn};
 
@@ -30,7 +30,8 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 /// Serves until `stopping` turns true, then lets open requests end.
 pub(crate) async fn serve(listener: TcpListener, router: Router, mut stopping: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let graceful = GracefulShutdown::new();
+    // Each connection holds a sender: when none is left, the last has ended.
+    let (alive, mut ended) = mpsc::channel::<()>(1);
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
         let accepted = tokio::select! {
@@ -60,17 +61,27 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, mut stopping: w
             .header_read_timeout(HEADERS_WITHIN)
             .max_buf_size(MAX_HEADER_BYTES)
             .max_headers(MAX_HEADERS)
-            .serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let (alive, mut stopping) = (alive.clone(), stopping.clone());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let mut connection = pin!(connection);
+            let result = tokio::select! {
+                result = connection.as_mut() => result,
+                () = async { drop(stopping.wait_for(|stopping| *stopping).await) } => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = result {
                 debug!(%error, "a connection ended badly");
             }
-            drop(place);
+            drop((place, alive));
         });
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN_WITHIN, graceful.shutdown()).await.is_err() {
+    drop(alive);
+    if tokio::time::timeout(DRAIN_WITHIN, ended.recv()).await.is_err() {
         warn!("some requests did not end in time");
     }
 }

@@ -6,7 +6,7 @@ use switchboard_core::{ArrivalId, Failure, Reply, What};
 use tracing::{error, info};
 
 use super::{Fatal, For, TIMERS_A_TURN, Writer};
-use crate::bus::inbox::{DoorJob, Order};
+use crate::bus::inbox::{Asked, DoorJob, Order};
 use crate::bus::rows::{self, Buried, DeadLetter, EffectState};
 use crate::bus::view::lock;
 
@@ -17,17 +17,31 @@ impl Writer {
             return Ok(());
         };
         let door = self.listeners[index].id;
-        if let Some(reply) = rows::find_arrival(&lock(&self.db), door, &job.arrival)? {
+        if !job.once
+            && let Some(reply) = rows::find_arrival(&lock(&self.db), door, &job.arrival)?
+        {
             self.parts.metrics.repeated_arrivals.inc();
             self.batch.answers.push((job.answer, Ok(reply.unwrap_or_else(Reply::empty))));
             return Ok(());
         }
         let to = For { listener: index, origin: None };
-        let decided = self.decide(to, &job.arrival, What::Request(&job.request))?;
+        let what = match &job.asked {
+            Asked::Request(request) => What::Request(request),
+            Asked::Frame(frame) => What::Frame(frame),
+        };
+        let decided = self.decide(to, &job.arrival, what)?;
         let result = match decided {
             Ok(mut outcome) => {
                 let reply = outcome.reply.take();
-                rows::insert_arrival(&lock(&self.db), door, &job.arrival, self.batch.now, reply.as_ref())?;
+                if !job.once {
+                    rows::insert_arrival(
+                        &lock(&self.db),
+                        door,
+                        &job.arrival,
+                        self.batch.now,
+                        reply.as_ref(),
+                    )?;
+                }
                 Ok(reply.unwrap_or_else(Reply::empty))
             }
             Err(failure) => Err(failure),

@@ -8,7 +8,7 @@ use switchboard_core::{ArrivalId, Event, Failure, Timestamp, What};
 use switchboard_hosts::again::try_again;
 use tracing::warn;
 
-use super::{Fatal, For, TURN, Writer};
+use super::{Fatal, For, MANY_DOORS, SHORT_TURN, TURN, Writer};
 use crate::bus::queue::{Delivery, DeliveryState};
 use crate::bus::rows::{self, DeadLetter};
 use crate::bus::view::lock;
@@ -30,9 +30,11 @@ impl Writer {
         }
     }
 
-    /// Hands out what is ready, listener by listener in turns, until nothing is or the turn has lasted enough.
-    pub(super) fn pump(&mut self, began: Instant) -> Fatal<()> {
+    /// Hands out what is ready, listener by listener in turns, until nothing is or the turn has lasted enough:
+    /// less when many wait at the doors.
+    pub(super) fn pump(&mut self) -> Fatal<()> {
         const A_GO: usize = 32;
+        let began = Instant::now();
         loop {
             let mut moved = false;
             for index in 0..self.listeners.len() {
@@ -50,7 +52,8 @@ impl Writer {
                     }
                     moved = true;
                 }
-                if began.elapsed() > TURN {
+                let pressed = self.parts.inbox.waiting() >= MANY_DOORS;
+                if began.elapsed() > if pressed { SHORT_TURN } else { TURN } {
                     return Ok(());
                 }
             }

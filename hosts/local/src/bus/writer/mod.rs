@@ -9,6 +9,9 @@ mod arrivals;
 mod deliveries;
 mod effects;
 mod outcomes;
+mod recover;
+mod retention;
+mod rewire;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
@@ -16,31 +19,33 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use switchboard_core::{Bridge, Effect, Failure, Timestamp};
+use switchboard_core::{Bridge, Effect, Push, Timestamp};
 use switchboard_hosts::again::DOOR_POLICY;
-use switchboard_rules::Rules;
 use switchboard_rules::wiring::{Delivery as Policy, Wiring};
 use tokio::sync::{broadcast, oneshot};
 use tracing::{error, warn};
 
-use super::inbox::{Answer, Attempted, DoorJob, Inbox, Order};
-use super::queue::{DeliveryState, Queue, WINDOW};
-use super::rows::{self, DeadLetter, EffectRow, EffectState, StoredEffect};
-use super::view::{self, ItemsSql, Shared, lock};
+use self::retention::Sweeping;
+use self::rewire::Hearing;
+use super::database;
+use super::inbox::{Answer, Answering, Attempted, DoorJob, Inbox, Order};
+use super::queue::{DeliveryState, Queue};
+use super::rows::{self, EffectRow, EffectState};
+use super::view::{ItemsSql, Shared, lock};
 use crate::metrics::Metrics;
 
 /// How long a turn may go on deciding before it commits, so that no door waits long for its answer.
 const TURN: Duration = Duration::from_millis(20);
+/// The same when at least [`MANY_DOORS`] requests wait to be let in.
+const SHORT_TURN: Duration = Duration::from_millis(2);
+/// How many waiting requests shorten a turn: what is accepted waits on disk, and a provider waits for an answer.
+const MANY_DOORS: usize = 32;
 /// How often `decide` is called again at once when somebody else wrote first.
 const MAX_CONFLICTS: usize = 5;
 /// Most deliveries read into one listener's window at a time.
 const REFILL: usize = 512;
-/// Most timers fired in a turn, and expired items swept.
+/// Most timers fired in a turn.
 const TIMERS_A_TURN: usize = 64;
-/// How often expired items are swept.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// How many items of each bridge are looked at then.
-const SWEPT_AT_ONCE: usize = 2000;
 /// How long a clean stop waits for attempts that are under way.
 const STOP_WITHIN: Duration = Duration::from_secs(25);
 
@@ -61,12 +66,16 @@ pub(crate) struct Parts {
     pub(crate) connection: rusqlite::Connection,
     pub(crate) bridges: Vec<Arc<dyn Bridge>>,
     pub(crate) wiring: Wiring,
+    /// How long what is settled is kept; `None`: for ever.
+    pub(crate) keep: Option<Duration>,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// A number in 0..1.
     pub(crate) random: Box<dyn FnMut() -> f64 + Send>,
     /// Starts an attempt without waiting for it.
     pub(crate) start: Box<dyn Fn(Start) + Send>,
+    /// Shows frames on sockets without waiting for them.
+    pub(crate) push: Box<dyn Fn(Vec<Push>) + Send>,
     pub(crate) shown: broadcast::Sender<Shown>,
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -93,9 +102,7 @@ pub(crate) struct Writer {
     bridges: Vec<(Arc<dyn Bridge>, ItemsSql)>,
     listeners: Vec<Listener>,
     by_name: HashMap<String, usize>,
-    rules: Rules,
-    /// Which listener each rule is for.
-    rule_listener: Vec<usize>,
+    hearing: Hearing,
     effects: HashMap<i64, EffectRow>,
     sleeping: BinaryHeap<Reverse<(i64, i64)>>,
     /// Attempts under way, with their listener.
@@ -103,9 +110,9 @@ pub(crate) struct Writer {
     next_effect: i64,
     next_position: i64,
     next_timer: Option<i64>,
-    next_sweep: Timestamp,
-    /// How far each bridge's items have been swept.
-    swept: Vec<(String, String)>,
+    sweeping: Sweeping,
+    /// How long what is settled is kept; `None`: for ever.
+    keep: Option<Duration>,
     parts: Outside,
     batch: Batch,
 }
@@ -116,6 +123,7 @@ struct Outside {
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     random: Box<dyn FnMut() -> f64 + Send>,
     start: Box<dyn Fn(Start) + Send>,
+    push: Box<dyn Fn(Vec<Push>) + Send>,
     shown: broadcast::Sender<Shown>,
     metrics: Arc<Metrics>,
 }
@@ -126,9 +134,10 @@ struct Batch {
     now: Timestamp,
     deliveries: BTreeSet<(usize, i64)>,
     effects: BTreeSet<i64>,
-    answers: Vec<(oneshot::Sender<Answer>, Answer)>,
+    answers: Vec<(Answering, Answer)>,
     orders: Vec<(oneshot::Sender<bool>, bool)>,
     starts: Vec<Start>,
+    pushes: Vec<Push>,
     shown: Vec<Shown>,
 }
 
@@ -146,7 +155,6 @@ impl Writer {
     /// When the database cannot be read, or the wiring and the bridges do not agree.
     pub(crate) fn new(parts: Parts) -> anyhow::Result<Self> {
         let mut listeners = Vec::new();
-        let rules = parts.wiring.compile();
         for (bridge, declared) in parts.bridges.iter().map(|bridge| bridge.declaration()).enumerate() {
             for name in declared.listeners {
                 let rule = parts.wiring.rule(name).with_context(|| {
@@ -174,14 +182,7 @@ impl Writer {
         }
         let by_name: HashMap<String, usize> =
             made.iter().enumerate().map(|(index, listener)| (listener.name.clone(), index)).collect();
-        let mut rule_listener = Vec::new();
-        for rule in parts.wiring.rules() {
-            let index = by_name.get(&rule.listener).with_context(|| {
-                format!("the wiring has {}.json, and no bridge declares that listener", rule.listener)
-            })?;
-            rule_listener.push(*index);
-        }
-        let swept = vec![Default::default(); parts.bridges.len()];
+        let hearing = Hearing::new(&parts.wiring, &by_name)?;
         let bridges = parts
             .bridges
             .into_iter()
@@ -195,21 +196,21 @@ impl Writer {
             bridges,
             listeners: made,
             by_name,
-            rules,
-            rule_listener,
+            hearing,
             effects: HashMap::new(),
             sleeping: BinaryHeap::new(),
             in_flight: HashMap::new(),
             next_effect: 1,
             next_position: 1,
             next_timer: None,
-            next_sweep: Timestamp::default(),
-            swept,
+            sweeping: Sweeping::default(),
+            keep: parts.keep,
             parts: Outside {
                 inbox: parts.inbox,
                 clock: parts.clock,
                 random: parts.random,
                 start: parts.start,
+                push: parts.push,
                 shown: parts.shown,
                 metrics: parts.metrics,
             },
@@ -232,6 +233,9 @@ impl Writer {
                 if nothing && (self.in_flight.is_empty() || since.elapsed() > STOP_WITHIN) {
                     break;
                 }
+            }
+            for (wiring, answer) in jobs.wirings {
+                let _ = answer.send(self.rewire(&wiring).map_err(|error| format!("{error:#}")));
             }
             let kept = jobs.attempted.clone();
             let doors_at_stake = jobs.doors.len();
@@ -270,7 +274,7 @@ impl Writer {
         let next = queues
             .chain(effects)
             .chain(self.next_timer)
-            .chain([self.next_sweep.ms()])
+            .chain([self.sweeping.next.ms()])
             .min()
             .unwrap_or(i64::MAX);
         Duration::from_millis(u64::try_from(next.saturating_sub(now)).unwrap_or(0))
@@ -288,6 +292,10 @@ impl Writer {
         self.batch.now = (self.parts.clock)();
         let door_count = doors.len();
         lock(&self.db).execute_batch("BEGIN IMMEDIATE")?;
+        if self.parts.metrics.writable.get() == 0 {
+            // An empty turn would prove nothing: this one touches the disk.
+            database::touch(&lock(&self.db))?;
+        }
         self.refill()?;
         for attempted in attempted {
             self.take_attempted(attempted)?;
@@ -301,7 +309,7 @@ impl Writer {
         if !stopping {
             self.fire_timers()?;
             self.wake();
-            self.pump(began)?;
+            self.pump()?;
         }
         self.sweep()?;
         self.save_rows()?;
@@ -314,14 +322,16 @@ impl Writer {
     fn let_out(&mut self, door_count: usize, began: Instant) {
         let batch = std::mem::take(&mut self.batch);
         for (answer, reply) in batch.answers {
-            // Who asked may have hung up; what followed is recorded all the same.
-            let _ = answer.send(reply);
+            answer.send(reply);
         }
         for (answer, found) in batch.orders {
             let _ = answer.send(found);
         }
         for start in batch.starts {
             (self.parts.start)(start);
+        }
+        if !batch.pushes.is_empty() {
+            (self.parts.push)(batch.pushes);
         }
         for shown in batch.shown {
             // An error only says that nobody is looking.
@@ -341,6 +351,7 @@ impl Writer {
         }
         let metrics = &self.parts.metrics;
         metrics.commits.inc();
+        metrics.writable.set(1);
         metrics.arrivals_a_commit.observe(door_count as f64);
         metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
         for listener in &self.listeners {
@@ -350,135 +361,6 @@ impl Writer {
                 .with_label_values(&[&listener.name])
                 .set(i64::try_from(open).unwrap_or(i64::MAX));
         }
-    }
-
-    /// After a failed commit: nothing of the turn happened, so what is in memory is read again.
-    fn give_up_turn(&mut self) {
-        let batch = std::mem::take(&mut self.batch);
-        for start in batch.starts {
-            // It was never started: its place is free again.
-            if let Some(listener) = self.in_flight.remove(&start.id) {
-                self.listeners[listener].acting -= 1;
-            }
-        }
-        for (answer, _) in batch.answers {
-            let _ = answer.send(Err(Failure::retry("what followed could not be stored")));
-        }
-        drop(batch.orders);
-        if let Err(failed) = lock(&self.db).execute_batch("ROLLBACK") {
-            // Some errors have rolled back by themselves.
-            warn!(error = %failed, "nothing to roll back");
-        }
-        if let Err(failed) = self.recover() {
-            error!(error = %failed, "the open work could not be read back; it is tried again");
-        }
-    }
-
-    /// Reads everything open from the file.
-    fn recover(&mut self) -> Fatal<()> {
-        self.effects.clear();
-        self.sleeping.clear();
-        {
-            let db = lock(&self.db);
-            self.next_position =
-                db.query_row("SELECT COALESCE(MAX(position), 0) + 1 FROM events", [], |row| row.get(0))?;
-            self.next_effect =
-                db.query_row("SELECT COALESCE(MAX(id), 0) + 1 FROM effects", [], |row| row.get(0))?;
-            self.next_timer = rows::next_timer(&db)?;
-        }
-        for listener in &mut self.listeners {
-            // Effects that are under way now keep their places.
-            let ordered = listener.queue.is_ordered();
-            listener.queue = Queue::new(ordered);
-            listener.queue.behind = true;
-            listener.startable.clear();
-        }
-        let without = rows::open_effects_without_delivery(&lock(&self.db))?;
-        for stored in without {
-            self.take_back(stored);
-        }
-        self.refill()
-    }
-
-    /// A delivery whose event cannot be read any more is a dead letter that says so.
-    fn bury_unreadable(&mut self, index: usize, position: i64, failure: &Failure) -> Fatal<()> {
-        let listener = &mut self.listeners[index];
-        error!(listener = listener.name, position, reason = %failure, "a stored event cannot be read");
-        listener.queue.loaded = listener.queue.loaded.max(position);
-        let letter = DeadLetter {
-            listener: listener.id,
-            position: Some(position),
-            effect: None,
-            first: self.batch.now,
-            attempts: 0,
-            failure,
-        };
-        let db = lock(&self.db);
-        rows::insert_dead_letter(&db, &letter, self.batch.now)?;
-        rows::close_delivery(&db, listener.id, position, self.batch.now)?;
-        self.parts.metrics.dead_letters.with_label_values(&[&listener.name]).inc();
-        Ok(())
-    }
-
-    /// Takes an open effect into memory again.
-    fn take_back(&mut self, stored: StoredEffect) {
-        let StoredEffect { id, listener, mut row } = stored;
-        let Some(index) = self.listeners.iter().position(|known| known.id == listener) else { return };
-        row.listener = index;
-        match row.state {
-            EffectState::Trying if self.in_flight.contains_key(&id) => {}
-            EffectState::Trying => {
-                // The process died in the middle of it: when its time is over, ask.
-                row.unsure = true;
-                row.attempts += 1;
-                self.sleeping.push(Reverse((row.due.ms(), id)));
-            }
-            EffectState::Waiting | EffectState::Answered => {
-                self.sleeping.push(Reverse((row.due.ms(), id)));
-            }
-            EffectState::Done | EffectState::Dead => return,
-        }
-        self.effects.insert(id, row);
-    }
-
-    /// Reads deliveries into the windows that have room.
-    fn refill(&mut self) -> Fatal<()> {
-        for index in 0..self.listeners.len() {
-            let listener = &self.listeners[index];
-            if !listener.queue.behind || listener.queue.deliveries.len() > WINDOW / 2 {
-                continue;
-            }
-            let most = REFILL;
-            let (id, after) = (listener.id, listener.queue.loaded);
-            let found = rows::open_deliveries(&lock(&self.db), id, after, most)?;
-            self.listeners[index].queue.behind = found.len() == most;
-            for (position, delivery) in found {
-                let mut delivery = match delivery {
-                    Ok(delivery) => delivery,
-                    Err(failure) => {
-                        self.bury_unreadable(index, position, &failure)?;
-                        continue;
-                    }
-                };
-                if !self.listeners[index].queue.has_room() {
-                    self.listeners[index].queue.behind = true;
-                    break;
-                }
-                if delivery.state == DeliveryState::Acting || delivery.part.is_some() {
-                    let open = rows::open_effects_of(&lock(&self.db), id, position)?;
-                    delivery.open_effects = open.len();
-                    for stored in open {
-                        self.take_back(stored);
-                    }
-                }
-                if delivery.state == DeliveryState::Acting {
-                    self.listeners[index].queue.push_acting(position, delivery);
-                } else {
-                    self.listeners[index].queue.push(position, delivery, false);
-                }
-            }
-        }
-        Ok(())
     }
 
     fn save_rows(&mut self) -> Fatal<()> {
@@ -495,18 +377,6 @@ impl Writer {
                 rows::save_effect(&db, *id, self.listeners[row.listener].id, row, now)?;
                 row.new = false;
             }
-        }
-        Ok(())
-    }
-
-    fn sweep(&mut self) -> Fatal<()> {
-        let now = self.batch.now;
-        if now < self.next_sweep {
-            return Ok(());
-        }
-        self.next_sweep = now.plus(SWEEP_EVERY);
-        for (index, (_, sql)) in self.bridges.iter().enumerate() {
-            view::sweep(&lock(&self.db), sql, now, &mut self.swept[index], SWEPT_AT_ONCE)?;
         }
         Ok(())
     }

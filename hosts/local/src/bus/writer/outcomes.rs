@@ -73,19 +73,7 @@ impl Writer {
         if !outcome.writes.is_empty() {
             let db = lock(&self.db);
             let sql = &self.bridges[bridge].1;
-            // Only a later write of several can leave earlier ones to be undone.
-            let several = outcome.writes.len() > 1;
-            if several {
-                db.prepare_cached("SAVEPOINT outcome")?.execute([])?;
-            }
-            let held = view::write(&db, sql, &outcome.writes, now)?;
-            if several {
-                if !held {
-                    db.prepare_cached("ROLLBACK TO outcome")?.execute([])?;
-                }
-                db.prepare_cached("RELEASE outcome")?.execute([])?;
-            }
-            if !held {
+            if !view::write(&db, sql, &outcome.writes, now)? {
                 self.parts.metrics.conflicts.inc();
                 return Ok(Err(Failure::retry("somebody else wrote first")));
             }
@@ -106,6 +94,7 @@ impl Writer {
         for effect in outcome.effects {
             self.add_effect(to, effect);
         }
+        self.batch.pushes.extend(outcome.pushes);
         Ok(Ok(Outcome { reply: outcome.reply, next_part: outcome.next_part, ..Outcome::default() }))
     }
 
@@ -151,7 +140,7 @@ impl Writer {
         }
         self.next_position += 1;
         self.parts.metrics.events.with_label_values(&[event.detail.kind()]).inc();
-        let matching = match self.rules.matching(&bytes) {
+        let matching = match self.hearing.rules.matching(&bytes) {
             Ok(matching) => matching,
             Err(failed) => {
                 error!(event = %event.id, error = %failed, "an event of ours could not be matched");
@@ -160,7 +149,7 @@ impl Writer {
         };
         let (event, size) = (Arc::new(event), bytes.len());
         for rule in matching {
-            let index = self.rule_listener[rule];
+            let index = self.hearing.listener[rule];
             let queue = &self.listeners[index].queue;
             if queue.behind || !queue.has_room() {
                 rows::insert_bare_delivery(&lock(&self.db), self.listeners[index].id, position, now)?;

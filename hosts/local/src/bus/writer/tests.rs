@@ -13,14 +13,16 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use switchboard_core::event::{Change, Detail, RoomChanged};
 use switchboard_core::{
-    Address, Arrival, ArrivalId, Declaration, Door, DoorAccess, Event, EventId, Expect, Key, Message,
-    MessageId, Outcome, Reply, Report, Revision, Sender, Surface, TimerChange, View, What, Write,
+    Address, Arrival, ArrivalId, Declaration, Door, DoorAccess, Event, EventId, Expect, Failure, Key,
+    MAX_BODY_BYTES, Message, MessageId, Outcome, Reply, Report, Revision, Sender, Surface, TimerChange, View,
+    What, Write,
 };
 use tempfile::TempDir;
 
 use super::*;
 use crate::bus::archive::Archive;
 use crate::bus::database;
+use crate::bus::inbox::{Answering, Asked};
 use switchboard_hosts::attempt::Attempted as AttemptResult;
 
 struct Echo;
@@ -33,6 +35,7 @@ static DECLARATION: Declaration = Declaration {
         methods: &["POST"],
         access: DoorAccess::Private,
         content_types: &[],
+        max_bytes: MAX_BODY_BYTES,
     }],
     listeners: &["echo.out"],
 };
@@ -49,6 +52,7 @@ impl Bridge for Echo {
     async fn decide(&self, arrival: &Arrival<'_>, view: &dyn View) -> Result<Outcome, Failure> {
         let text = match arrival.what {
             What::Request(request) => String::from_utf8_lossy(request.body()).into_owned(),
+            What::Frame(frame) => frame.text.clone(),
             What::Event { event, .. } => return hear(event),
             What::Timer(timer) => timer.body.clone(),
         };
@@ -117,6 +121,9 @@ fn changed(lane: &str, seq: u64, text: &str, cause: &str, now: Timestamp) -> Eve
     Event::new(EventId::from_cause(&[lane, cause]), "echo", now, Detail::RoomChanged(detail))
 }
 
+/// How long the archive keeps what is settled.
+const KEEP: Duration = Duration::from_secs(90 * 86_400);
+
 /// A writer with everything around it in the test's hands.
 struct Desk {
     directory: TempDir,
@@ -142,6 +149,7 @@ fn writer(directory: &TempDir, now: &Arc<AtomicI64>, inbox: &Arc<Inbox>, under_w
         connection: database::open_for_writing(&path(directory), &["echo"]).unwrap(),
         bridges: vec![Arc::new(Echo)],
         wiring: Wiring::load(&directory.path().join("wiring")).unwrap(),
+        keep: Some(KEEP),
         inbox: Arc::clone(inbox),
         clock: Arc::new(move || Timestamp::from_ms(clock.load(Ordering::Relaxed))),
         random: Box::new(|| 0.5),
@@ -150,6 +158,7 @@ fn writer(directory: &TempDir, now: &Arc<AtomicI64>, inbox: &Arc<Inbox>, under_w
             let asks = start.look_since.is_some();
             starts.lock().unwrap().push_back((start.id, start.effect.destination, text, asks));
         }),
+        push: Box::new(|_| {}),
         shown: broadcast::channel(16).0,
         metrics: Arc::new(Metrics::new().unwrap()),
     })
@@ -193,8 +202,9 @@ impl Desk {
     fn knock(&mut self, text: &str) -> Result<Reply, Failure> {
         let (answer, mut answered) = oneshot::channel();
         let arrival = ArrivalId::from_cause(&[text]);
-        let request = http::Request::new(Bytes::from(text.to_owned()));
-        assert!(self.inbox.knock(DoorJob { door: "echo.door", arrival, request, answer }));
+        let asked = Asked::Request(http::Request::new(Bytes::from(text.to_owned())));
+        let answer = Answering::Request(answer);
+        assert!(self.inbox.knock(DoorJob { door: "echo.door", arrival, once: false, asked, answer }));
         self.turn();
         let result = answered.try_recv().unwrap_or_else(|_| Err(Failure::retry("no answer")));
         if result.is_ok() {
@@ -238,6 +248,14 @@ impl Desk {
         }
     }
 
+    /// Turns until everything old has been looked at.
+    fn sweep(&mut self) {
+        for _ in 0..20 {
+            self.pass(Duration::from_secs(5));
+            self.turn();
+        }
+    }
+
     fn done(&self, lane: &str) -> Vec<&str> {
         self.done.get(lane).map(|texts| texts.iter().map(String::as_str).collect()).unwrap_or_default()
     }
@@ -271,7 +289,10 @@ fn a_full_disk_turns_doors_away_loses_nothing_and_jams_nobody() {
     for _ in 0..20 {
         assert!(matches!(desk.knock(&large), Err(Failure::Retry { .. })), "no room, no promise");
     }
+    assert_eq!(desk.writer.parts.metrics.writable.get(), 0, "not ready");
     desk.room_on_disk(None);
+    desk.turn();
+    assert_eq!(desk.writer.parts.metrics.writable.get(), 1, "ready again, though nobody has knocked");
     for number in 0..10 {
         desk.knock(&format!("b{number} two")).unwrap();
     }
@@ -280,6 +301,48 @@ fn a_full_disk_turns_doors_away_loses_nothing_and_jams_nobody() {
     for number in 0..10 {
         assert_eq!(desk.done(&format!("b{number}")), ["two"], "every place is free again");
     }
+}
+
+#[test]
+fn what_is_settled_and_old_is_removed_and_what_is_open_or_dead_is_kept() {
+    let mut desk = Desk::new();
+    for number in 0..450 {
+        desk.knock(&format!("a{} {number}", number % 7)).unwrap();
+    }
+    desk.knock("b is a bug").unwrap();
+    for _ in 0..4 {
+        desk.drain();
+    }
+    desk.knock("c never answered").unwrap();
+    let count = |desk: &Desk, what: &str| -> i64 {
+        lock(&desk.writer.db)
+            .query_row(&format!("SELECT COUNT(*) FROM {what}"), [], |row| row.get(0))
+            .unwrap()
+    };
+    assert_eq!((count(&desk, "events"), count(&desk, "effects")), (452, 451));
+    desk.pass(KEEP - Duration::from_secs(5 * 86_400));
+    desk.sweep();
+    assert_eq!((count(&desk, "events"), count(&desk, "arrivals")), (452, 452), "not old yet");
+
+    // The attempt that was under way has become unsure; the provider does not answer.
+    desk.pass(Duration::from_secs(6 * 86_400));
+    desk.knock("d young").unwrap();
+    desk.sweep();
+    assert_eq!(count(&desk, "events"), 3, "the dead letter's, the open one, the young one");
+    assert_eq!(count(&desk, "deliveries"), 3);
+    assert_eq!(count(&desk, "arrivals"), 1);
+    assert!(desk.letters()[0].event.is_some());
+    assert_eq!(count(&desk, "effects"), 452, "kept for longer: a replay must find them");
+    desk.pass(KEEP);
+    desk.sweep();
+    assert_eq!(count(&desk, "effects WHERE state = 3"), 0);
+
+    let before = count(&desk, "sqlite_schema");
+    desk.crash();
+    desk.knock("e goes on").unwrap();
+    desk.drain();
+    assert_eq!(desk.done("e"), ["goes on"]);
+    assert_eq!(count(&desk, "sqlite_schema"), before);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 /// The type to show for a file's content. `declared` decides only between types that look alike from outside:
 /// texts, and the many kinds of documents that are ZIP archives.
-pub(super) fn content_type(bytes: &[u8], declared: &str) -> String {
+pub(crate) fn content_type(bytes: &[u8], declared: &str) -> String {
     let declared = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let known = by_magic(bytes);
     if let Some(known) = known {
@@ -21,7 +21,7 @@ pub(super) fn content_type(bytes: &[u8], declared: &str) -> String {
 }
 
 /// Is it a page? Slack answers a file's address with its login page where the token does not reach.
-pub(super) fn is_html(bytes: &[u8]) -> bool {
+pub(crate) fn is_html(bytes: &[u8]) -> bool {
     let start = &bytes[..bytes.len().min(512)];
     let start =
         String::from_utf8_lossy(start).trim_start_matches('\u{feff}').trim_start().to_ascii_lowercase();

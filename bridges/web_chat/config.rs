@@ -1,0 +1,109 @@
+//! `[chat]`: who may sign in, how much may be said, and who has which role.
+
+use std::net::IpAddr;
+
+use serde::Deserialize;
+use switchboard_core::message::{MAX_ATTACHMENTS, MAX_TEXT_CHARS};
+
+use crate::settings::{ConfigError, Settings};
+
+/// `[chat]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Chat {
+    /// Whether anybody may sign in with a name of their choice; `None`: where only this machine can come in.
+    pub guests: Option<bool>,
+    /// How long a person stays signed in.
+    pub session_hours: u32,
+    /// Longest text of a message, in characters.
+    pub text_chars: usize,
+    /// Longest name of a guest, in characters.
+    pub name_chars: usize,
+    /// Most files of one message.
+    pub files: usize,
+    /// Largest file.
+    pub file_bytes: usize,
+    /// Largest frame.
+    pub frame_bytes: usize,
+    /// Who is a moderator: subjects, verified e-mail addresses or groups, as the issuer says them.
+    pub moderators: Vec<String>,
+    /// Who is an operator.
+    pub operators: Vec<String>,
+    /// Most sockets in all.
+    pub sockets: usize,
+    /// Most sockets from one address.
+    pub sockets_per_address: usize,
+    /// Most sockets of one person.
+    pub sockets_per_person: usize,
+    /// Most posts, edits, deletions and reactions of one person in a minute.
+    pub posts_per_minute: u32,
+    /// The same from one address.
+    pub posts_per_minute_per_address: u32,
+    /// Names by which browsers reach the hub, besides `PUBLIC_BASE_URL`'s and this machine's.
+    pub hosts: Vec<String>,
+}
+
+impl Default for Chat {
+    fn default() -> Self {
+        Self {
+            guests: None,
+            session_hours: 24 * 7,
+            text_chars: 8000,
+            name_chars: 40,
+            files: MAX_ATTACHMENTS,
+            file_bytes: 10 * 1024 * 1024,
+            frame_bytes: 64 * 1024,
+            moderators: Vec::new(),
+            operators: Vec::new(),
+            sockets: 20_000,
+            sockets_per_address: 1000,
+            sockets_per_person: 20,
+            posts_per_minute: 60,
+            posts_per_minute_per_address: 600,
+            hosts: Vec::new(),
+        }
+    }
+}
+
+/// Largest file that may be configured: what Slack takes from us.
+const MAX_FILE_BYTES: usize = 32 * 1024 * 1024;
+
+impl Chat {
+    /// Reads and checks it.
+    ///
+    /// # Errors
+    /// What is wrong, and the mend.
+    pub fn read(settings: &Settings) -> Result<Self, ConfigError> {
+        let chat: Self = settings.section("chat")?;
+        let between = |name: &str, value: usize, least: usize, most: usize| {
+            if (least..=most).contains(&value) {
+                return Ok(());
+            }
+            Err(ConfigError::new(format!("[chat] {name} is {value}"))
+                .mend(format!("write a number from {least} to {most}")))
+        };
+        between("session_hours", chat.session_hours as usize, 1, 24 * 365)?;
+        between("text_chars", chat.text_chars, 1, MAX_TEXT_CHARS)?;
+        between("name_chars", chat.name_chars, 1, switchboard_core::message::MAX_NAME_CHARS)?;
+        between("files", chat.files, 0, MAX_ATTACHMENTS)?;
+        between("file_bytes", chat.file_bytes, 1, MAX_FILE_BYTES)?;
+        between("frame_bytes", chat.frame_bytes, 1024, 1024 * 1024)?;
+        between("sockets", chat.sockets, 1, 1_000_000)?;
+        between("sockets_per_address", chat.sockets_per_address, 1, 1_000_000)?;
+        between("sockets_per_person", chat.sockets_per_person, 1, 1_000_000)?;
+        between("posts_per_minute", chat.posts_per_minute as usize, 1, 10_000_000)?;
+        between("posts_per_minute_per_address", chat.posts_per_minute_per_address as usize, 1, 10_000_000)?;
+        for host in &chat.hosts {
+            if host.is_empty() || host.contains(['/', ':', ' ']) {
+                return Err(ConfigError::new(format!("[chat] hosts has {host:?}"))
+                    .mend("write names like chat.example, with no scheme, port or path"));
+            }
+        }
+        Ok(chat)
+    }
+
+    /// Whether guests may sign in, on a hub that listens there.
+    pub fn takes_guests(&self, listens_on: Option<IpAddr>) -> bool {
+        self.guests.unwrap_or_else(|| listens_on.is_some_and(|address| address.is_loopback()))
+    }
+}

@@ -1,0 +1,75 @@
+//! Reading a bridge's store beside the writer: what is committed, over connections of their own, holding nobody
+//! up.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use switchboard_core::{Failure, Timestamp};
+use tokio::sync::Semaphore;
+
+use super::database;
+use super::view::{ItemsSql, Shared, SqlView};
+
+/// Most readings at once: each has a thread and a connection while it lasts.
+const AT_ONCE: usize = 8;
+/// Connections that are kept open for the next reading.
+const KEPT: usize = 4;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    path: PathBuf,
+    sql: HashMap<&'static str, ItemsSql>,
+    idle: Mutex<Vec<Shared>>,
+    places: Semaphore,
+}
+
+impl Readers {
+    /// Readers of this file, for these bridges.
+    pub(crate) fn new(path: &Path, bridges: &[&'static str]) -> Self {
+        let sql = bridges.iter().map(|name| (*name, ItemsSql::new(name))).collect();
+        Self { path: path.to_owned(), sql, idle: Mutex::default(), places: Semaphore::new(AT_ONCE) }
+    }
+
+    /// Does `work` with a view of a bridge's store, off the async threads.
+    ///
+    /// # Errors
+    /// The work's own; [`Failure::Retry`] when the file cannot be opened.
+    pub(crate) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        bridge: &'static str,
+        now: Timestamp,
+        work: impl FnOnce(&SqlView<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let Ok(_place) = self.places.acquire().await else {
+            return Err(Failure::retry("the hub is stopping"));
+        };
+        let readers = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || {
+            let connection = readers.take()?;
+            let sql = readers.sql.get(bridge).ok_or_else(|| Failure::bug(format!("no bridge {bridge}")))?;
+            let result = work(&SqlView { connection: &connection, sql, now });
+            readers.give_back(connection);
+            result
+        });
+        done.await.unwrap_or_else(|error| Err(Failure::bug(format!("a reading panicked: {error}"))))
+    }
+
+    fn take(&self) -> Result<Shared, Failure> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(connection) => Ok(connection),
+            None => database::open_for_reading(&self.path)
+                .map(Mutex::new)
+                .map_err(|error| Failure::retry(format!("the store cannot be read: {error}"))),
+        }
+    }
+
+    fn give_back(&self, connection: Shared) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < KEPT {
+            idle.push(connection);
+        }
+    }
+}

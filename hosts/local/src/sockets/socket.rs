@@ -1,0 +1,436 @@
+//! One socket: what waits to be written to it, and where it stands in each room.
+//!
+//! Whoever has something to say writes it at once, as far as the kernel takes it; only what it does not take is
+//! queued, and the socket's own task writes that when there is room. So a message to a thousand readers wakes
+//! nobody. The queue is bounded: a reader that is too slow is told to resume, and cut.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use switchboard_core::{Connection, RoomName, Timestamp};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+/// Most bytes that wait for one socket, besides what the kernel holds.
+const MAX_WAITING: usize = 256 * 1024;
+/// Most bytes that are held for a room while what was missed is sent.
+const MAX_HELD: usize = 1024 * 1024;
+/// How long the kernel may take nothing before the reader counts as one that never reads.
+const STUCK: Duration = Duration::from_secs(20);
+
+/// A frame for a room, encoded once for all its readers.
+#[derive(Debug, Clone)]
+pub(crate) struct Numbered {
+    /// Its number; `None` for what has none.
+    pub(crate) seq: Option<u64>,
+    pub(crate) bytes: Bytes,
+}
+
+/// Frames for a room that go out together.
+#[derive(Debug, Clone)]
+pub(crate) struct Batch {
+    pub(crate) parts: Vec<Numbered>,
+    /// All of them, one after the other.
+    pub(crate) whole: Bytes,
+    /// The smallest and the greatest number among them.
+    pub(crate) numbers: Option<(u64, u64)>,
+}
+
+/// Where a socket stands in a room.
+#[derive(Debug)]
+struct Listening {
+    room: RoomName,
+    /// The last number that was sent.
+    sent: u64,
+    /// While what was missed is being sent: what comes meanwhile.
+    held: Option<Vec<Numbered>>,
+    held_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Bytes>,
+    /// How much of the first has been written.
+    written: usize,
+    waiting_bytes: usize,
+    stuck_since: Option<Instant>,
+    rooms: Vec<Listening>,
+    /// Nothing more is taken: it is closed when what waits is written.
+    closing: bool,
+    broken: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) number: u64,
+    pub(crate) connection: Connection,
+    pub(crate) address: std::net::IpAddr,
+    pub(crate) stream: TcpStream,
+    pub(crate) wake: Notify,
+    expires_ms: AtomicI64,
+    state: Mutex<State>,
+    /// The frames of a slow reader's end.
+    slow: Bytes,
+}
+
+impl Socket {
+    pub(crate) fn new(
+        number: u64,
+        connection: Connection,
+        address: std::net::IpAddr,
+        stream: TcpStream,
+        slow: Bytes,
+    ) -> Self {
+        let expires_ms = AtomicI64::new(connection.expires_at.ms());
+        Self {
+            number,
+            connection,
+            address,
+            stream,
+            wake: Notify::new(),
+            expires_ms,
+            state: Mutex::default(),
+            slow,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn expires_at(&self) -> Timestamp {
+        Timestamp::from_ms(self.expires_ms.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn renew(&self, until: Timestamp) {
+        self.expires_ms.store(until.ms(), Ordering::Relaxed);
+    }
+
+    /// Says something; at once, if the kernel takes it.
+    pub(crate) fn send(&self, bytes: Bytes) {
+        let mut state = self.lock();
+        self.put(&mut state, bytes, true);
+    }
+
+    /// Says something, and leaves the writing to the socket's own task: for the writer thread, which has other
+    /// things to do. What is said after it comes after it.
+    pub(crate) fn send_later(&self, bytes: Bytes) {
+        let mut state = self.lock();
+        self.put(&mut state, bytes, false);
+    }
+
+    fn put(&self, state: &mut State, bytes: Bytes, now: bool) {
+        if state.closing || state.broken || bytes.is_empty() {
+            return;
+        }
+        let mut rest = bytes;
+        if now && state.waiting.is_empty() {
+            match self.stream.try_write(&rest) {
+                Ok(written) if written == rest.len() => return,
+                Ok(written) => rest = rest.slice(written..),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => {
+                    state.broken = true;
+                    self.wake.notify_one();
+                    return;
+                }
+            }
+        }
+        state.waiting_bytes += rest.len();
+        state.waiting.push_back(rest);
+        if state.waiting_bytes > MAX_WAITING {
+            self.give_up(state);
+        }
+        self.wake.notify_one();
+    }
+
+    /// It reads too slowly: nothing is kept for it but word that it is to resume.
+    fn give_up(&self, state: &mut State) {
+        // The first may be half written: the other half has to follow.
+        let first = state.waiting.pop_front().filter(|_| state.written > 0);
+        state.waiting.clear();
+        state.waiting.extend(first);
+        state.waiting.push_back(self.slow.clone());
+        state.closing = true;
+    }
+
+    /// Cut as a slow reader.
+    pub(crate) fn cut(&self) {
+        let mut state = self.lock();
+        if !state.closing {
+            self.give_up(&mut state);
+        }
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Says a last thing, then closes.
+    pub(crate) fn close(&self, last: Bytes) {
+        let mut state = self.lock();
+        self.put(&mut state, last, false);
+        state.closing = true;
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Writes what waits, as far as the kernel takes it.
+    pub(crate) fn flush(&self) -> Flushed {
+        let mut state = self.lock();
+        loop {
+            if state.broken {
+                return Flushed::Over;
+            }
+            let Some(first) = state.waiting.front() else {
+                state.stuck_since = None;
+                return if state.closing { Flushed::Over } else { Flushed::All };
+            };
+            let first = first.slice(state.written..);
+            match self.stream.try_write(&first) {
+                Ok(written) => {
+                    state.stuck_since = None;
+                    state.waiting_bytes = state.waiting_bytes.saturating_sub(written);
+                    if written == first.len() {
+                        state.waiting.pop_front();
+                        state.written = 0;
+                    } else {
+                        state.written += written;
+                    }
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    let since = *state.stuck_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() > STUCK {
+                        return Flushed::Over;
+                    }
+                    return Flushed::Part;
+                }
+                Err(_) => state.broken = true,
+            }
+        }
+    }
+
+    /// Begins to listen to a room: what is said there is held until [`Socket::caught_up`].
+    pub(crate) fn listen(&self, room: &RoomName) {
+        let mut state = self.lock();
+        state.rooms.retain(|listening| listening.room != *room);
+        state.rooms.push(Listening {
+            room: room.clone(),
+            sent: u64::MAX,
+            held: Some(Vec::new()),
+            held_bytes: 0,
+        });
+    }
+
+    /// Listens to a room no more.
+    pub(crate) fn unlisten(&self, room: &RoomName) {
+        self.lock().rooms.retain(|listening| listening.room != *room);
+    }
+
+    /// All up to this number has been sent: says `last`, then what was held and is newer, and from now on what
+    /// comes.
+    pub(crate) fn caught_up(&self, room: &RoomName, seq: u64, last: Bytes) {
+        let mut state = self.lock();
+        let Some(listening) = state.rooms.iter_mut().find(|listening| listening.room == *room) else {
+            return;
+        };
+        listening.sent = seq;
+        let held = listening.held.take().unwrap_or_default();
+        let mut after = BytesMut::from(&*last);
+        for part in held {
+            match part.seq {
+                Some(number) if number <= listening.sent => continue,
+                Some(number) => listening.sent = number,
+                None => {}
+            }
+            after.extend_from_slice(&part.bytes);
+        }
+        self.put(&mut state, after.freeze(), true);
+    }
+
+    /// What a room says: each number once and in order.
+    pub(crate) fn hear(&self, room: &RoomName, batch: &Batch) {
+        let mut state = self.lock();
+        if state.closing || state.broken {
+            return;
+        }
+        let Some(listening) = state.rooms.iter_mut().find(|listening| listening.room == *room) else {
+            return;
+        };
+        if let Some(held) = &mut listening.held {
+            listening.held_bytes += batch.whole.len();
+            if listening.held_bytes > MAX_HELD {
+                self.give_up(&mut state);
+                self.wake.notify_one();
+                return;
+            }
+            held.extend(batch.parts.iter().cloned());
+            return;
+        }
+        match batch.numbers {
+            Some((first, last)) if first > listening.sent => {
+                listening.sent = last;
+                self.put(&mut state, batch.whole.clone(), true);
+            }
+            None => self.put(&mut state, batch.whole.clone(), true),
+            Some(_) => {
+                let mut newer = BytesMut::new();
+                for part in &batch.parts {
+                    match part.seq {
+                        Some(number) if number <= listening.sent => continue,
+                        Some(number) => listening.sent = number,
+                        None => {}
+                    }
+                    newer.extend_from_slice(&part.bytes);
+                }
+                self.put(&mut state, newer.freeze(), true);
+            }
+        }
+    }
+}
+
+/// What came of a flush.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    All,
+    /// The kernel takes no more now.
+    Part,
+    /// The end: it is closed, broken, or nobody reads it.
+    Over,
+}
+
+/// A text frame of a server: not masked, not split. RFC 6455, 5.2.
+pub(crate) fn text_frame(text: &str) -> Bytes {
+    encode(0x81, text.as_bytes())
+}
+
+/// A ping without a word.
+pub(crate) fn ping_frame() -> Bytes {
+    encode(0x89, b"")
+}
+
+/// The end, with its code. RFC 6455, 5.5.1.
+pub(crate) fn close_frame(code: u16, reason: &str) -> Bytes {
+    let mut body = code.to_be_bytes().to_vec();
+    body.extend(reason.bytes().take(120));
+    encode(0x88, &body)
+}
+
+/// A text, and then the end.
+pub(crate) fn last_words(text: &str, code: u16, reason: &str) -> Bytes {
+    let mut bytes = BytesMut::new();
+    if !text.is_empty() {
+        bytes.extend_from_slice(&text_frame(text));
+    }
+    bytes.extend_from_slice(&close_frame(code, reason));
+    bytes.freeze()
+}
+
+fn encode(first: u8, body: &[u8]) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(body.len() + 10);
+    bytes.put_u8(first);
+    match body.len() {
+        length @ 0..=125 => bytes.put_u8(u8::try_from(length).unwrap_or(0)),
+        length @ 126..=0xffff => {
+            bytes.put_u8(126);
+            bytes.put_u16(u16::try_from(length).unwrap_or(0));
+        }
+        length => {
+            bytes.put_u8(127);
+            bytes.put_u64(length as u64);
+        }
+    }
+    bytes.extend_from_slice(body);
+    bytes.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use switchboard_core::Person;
+
+    use super::*;
+
+    async fn pair() -> (Socket, std::net::TcpStream) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        let person = Person { id: "guest_1".into(), name: "Ann".into(), roles: Vec::new() };
+        let connection = Connection {
+            id: "1".into(),
+            person,
+            session: "s".into(),
+            expires_at: Timestamp::from_secs(2_000_000_000),
+        };
+        let slow = last_words("slow", 1013, "");
+        (Socket::new(1, connection, peer.ip(), stream, slow), client)
+    }
+
+    fn batch(numbers: &[u64]) -> Batch {
+        let parts: Vec<Numbered> = numbers
+            .iter()
+            .map(|seq| Numbered { seq: Some(*seq), bytes: text_frame(&seq.to_string()) })
+            .collect();
+        let whole: Vec<u8> = parts.iter().flat_map(|part| part.bytes.to_vec()).collect();
+        let numbers = numbers.first().zip(numbers.last()).map(|(first, last)| (*first, *last));
+        Batch { parts, whole: whole.into(), numbers }
+    }
+
+    /// The texts that have come, each a frame of less than 126 bytes.
+    fn heard(client: &mut std::net::TcpStream) -> Vec<String> {
+        client.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        let mut bytes = Vec::new();
+        let mut some = [0; 4096];
+        while let Ok(read @ 1..) = client.read(&mut some) {
+            bytes.extend_from_slice(&some[..read]);
+        }
+        let mut texts = Vec::new();
+        let mut rest = bytes.as_slice();
+        while let [_, length, after @ ..] = rest {
+            let (text, next) = after.split_at(usize::from(*length));
+            texts.push(String::from_utf8_lossy(text).into_owned());
+            rest = next;
+        }
+        texts
+    }
+
+    #[tokio::test]
+    async fn what_is_said_while_a_room_is_read_follows_it_once_and_in_order() {
+        let (socket, mut client) = pair().await;
+        let room: RoomName = "lobby".parse().unwrap();
+        socket.hear(&room, &batch(&[1]));
+        socket.listen(&room);
+        socket.hear(&room, &batch(&[2, 3]));
+        socket.hear(&room, &batch(&[4]));
+        socket.caught_up(&room, 3, text_frame("resumed"));
+        socket.hear(&room, &batch(&[4, 5]));
+        socket.hear(&room, &batch(&[6]));
+        socket.hear(&room, &batch(&[6]));
+        assert_eq!(heard(&mut client), ["resumed", "4", "5", "6"]);
+    }
+
+    #[tokio::test]
+    async fn who_never_reads_is_told_to_resume_and_cut_and_what_waits_is_bounded() {
+        let (socket, mut client) = pair().await;
+        let large = text_frame(&"x".repeat(60_000));
+        for _ in 0..1000 {
+            socket.send(large.clone());
+            assert!(socket.lock().waiting_bytes <= MAX_WAITING + large.len());
+        }
+        assert!(socket.lock().closing);
+        let reader = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            client.read_to_end(&mut all).unwrap();
+            all
+        });
+        while socket.flush() != Flushed::Over {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        drop(socket);
+        let all = reader.join().unwrap();
+        assert!(all.ends_with(&last_words("slow", 1013, "")), "the last word is whole");
+    }
+}

@@ -1,0 +1,342 @@
+// The page's side of the chat, against a hub in memory: what a reader and a writer may rely on.
+import "fake-indexeddb/auto";
+
+import { IDBFactory } from "fake-indexeddb";
+import { beforeEach, expect, test } from "vitest";
+
+import { Api } from "../src/client/api.ts";
+import { Chat } from "../src/client/chat.ts";
+import { type Keep, openKeep } from "../src/client/keep.ts";
+import type { Session } from "../src/client/protocol.ts";
+import { FakeClock, FakeHub, settle } from "./fake-hub.ts";
+
+let hub: FakeHub;
+let clock: FakeClock;
+let keep: Keep;
+let remembered: Session | null;
+let ids = 0;
+
+beforeEach(async () => {
+  hub = new FakeHub(["lobby", "help"]);
+  clock = new FakeClock();
+  keep = await openKeep(new IDBFactory());
+  remembered = null;
+});
+
+function page(): Chat {
+  return new Chat({
+    api: new Api(hub.fetch),
+    clock,
+    keep,
+    open: () => hub.open(),
+    newId: () => `id-${++ids}`,
+    remembered: {
+      get: () => remembered,
+      set: (session) => {
+        remembered = session;
+      },
+    },
+  });
+}
+
+async function opened(room = "lobby"): Promise<Chat> {
+  const chat = page();
+  await chat.start();
+  await chat.open(room);
+  await settle();
+  expect(chat.view().line.kind).toBe("open");
+  return chat;
+}
+
+function texts(chat: Chat, name = "lobby"): string[] {
+  return chat.view().rooms.find((room) => room.name === name)?.messages.map((message) => message.text) ?? [];
+}
+
+function room(chat: Chat, name = "lobby") {
+  const found = chat.view().rooms.find((one) => one.name === name);
+  if (found === undefined) throw new Error(`no room ${name}`);
+  return found;
+}
+
+const states = (chat: Chat): string[] => chat.view().entries.map((entry) => entry.state);
+
+test("what is said appears in order, each once, also across cuts", async () => {
+  hub.say("lobby", "1");
+  const chat = await opened();
+  hub.say("lobby", "2");
+  hub.cut();
+  hub.say("lobby", "3");
+  hub.say("lobby", "4");
+  await clock.pass(2000);
+  hub.say("lobby", "5");
+  await settle();
+  expect(texts(chat)).toEqual(["1", "2", "3", "4", "5"]);
+});
+
+test("a frame that was lost is noticed by the next number, and fetched", async () => {
+  const chat = await opened();
+  const socket = hub.sockets[0];
+  if (socket === undefined) throw new Error("no socket");
+  hub.say("lobby", "1");
+  socket.deaf = true;
+  hub.say("lobby", "lost");
+  socket.deaf = false;
+  hub.say("lobby", "3");
+  await settle();
+  expect(texts(chat)).toEqual(["1", "lost", "3"]);
+});
+
+test("where the missing changes cannot be had, the newest page takes their place", async () => {
+  const chat = await opened();
+  hub.say("lobby", "1");
+  hub.cut();
+  hub.say("lobby", "2");
+  const { changes } = hub.room("lobby");
+  changes.splice(0, changes.length);
+  await clock.pass(2000);
+  hub.say("lobby", "3");
+  await clock.pass(6000);
+  expect(texts(chat)).toEqual(["1", "2", "3"]);
+});
+
+test("an edit of an old message is applied where it stands", async () => {
+  const first = hub.say("lobby", "teh");
+  hub.say("lobby", "next");
+  const chat = await opened();
+  hub.cut();
+  hub.edit("lobby", first.message_id, "the");
+  await clock.pass(2000);
+  expect(texts(chat)).toEqual(["the", "next"]);
+  expect(room(chat).messages[0]?.edited).toBe(true);
+});
+
+test("what is written shows at once and becomes the room's message", async () => {
+  const chat = await opened();
+  chat.post("lobby", "hello");
+  expect(chat.view().entries).toHaveLength(1);
+  await settle();
+  expect(texts(chat)).toEqual(["hello"]);
+  expect(chat.view().entries).toEqual([]);
+  expect(await keep.entries("p1")).toEqual([]);
+});
+
+test("what is written without a connection is kept over a closed page, and sent later in its order, once", async () => {
+  const chat = await opened();
+  hub.reachable = false;
+  hub.cut();
+  chat.post("lobby", "one");
+  chat.post("lobby", "two");
+  chat.post("help", "elsewhere");
+  await clock.pass(500);
+  expect(states(chat)).toEqual(["waiting", "waiting", "waiting"]);
+  // The page is closed and opened again, still without a hub: it begins with what it has kept.
+  const again = page();
+  await again.start();
+  await settle();
+  expect(again.view().entries.map((entry) => entry.command)).toMatchObject([{ text: "one" }, { text: "two" }, { text: "elsewhere" }]);
+  hub.reachable = true;
+  await clock.pass(40_000);
+  await again.open("lobby");
+  expect(hub.room("lobby").messages.map((message) => message.text)).toEqual(["one", "two"]);
+  expect(hub.room("help").messages.map((message) => message.text)).toEqual(["elsewhere"]);
+  expect(again.view().entries).toEqual([]);
+});
+
+test("an answer that was lost is asked for again under the same id: one message", async () => {
+  const chat = await opened();
+  const socket = hub.sockets[0];
+  if (socket === undefined) throw new Error("no socket");
+  socket.deaf = true;
+  chat.post("lobby", "once");
+  await settle();
+  expect(states(chat)).toEqual(["sending"]);
+  hub.cut();
+  await clock.pass(2000);
+  expect(texts(chat)).toEqual(["once"]);
+  expect(chat.view().entries).toEqual([]);
+  expect(hub.room("lobby").messages).toHaveLength(1);
+});
+
+test("a refusal says why and can be tried again; too fast is waited out", async () => {
+  const chat = await opened();
+  hub.refusals.push({ code: "too_long", reason: "the text is too long" });
+  chat.post("lobby", "long");
+  await settle();
+  expect(chat.view().entries[0]).toMatchObject({ state: "failed", reason: "the text is too long" });
+  chat.sendAgain(chat.view().entries[0]?.id ?? "");
+  await settle();
+  expect(texts(chat)).toEqual(["long"]);
+
+  hub.refusals.push({ code: "too_fast", reason: "slower, please", retry_after_s: 3 });
+  chat.post("lobby", "a");
+  chat.post("lobby", "b");
+  await settle();
+  expect(states(chat)).toEqual(["waiting", "waiting"]);
+  await clock.pass(3100);
+  expect(texts(chat)).toEqual(["long", "a", "b"]);
+});
+
+test("a message that moderation stops stays with its writer, with the reasons, whichever comes first", async () => {
+  const chat = await opened();
+  const judged = { kind: "judged", room: "lobby", message_id: "m9", verdict: "held", reasons: ["abuse"] } as const;
+  hub.stopping = "m9";
+  chat.post("lobby", "rude");
+  await settle();
+  hub.sockets[0]?.say(judged);
+  await settle();
+  expect(chat.view().entries[0]).toMatchObject({ state: "held", reason: "abuse", message_id: "m9" });
+  chat.discard(chat.view().entries[0]?.id ?? "");
+  expect(chat.view().entries).toEqual([]);
+  hub.sockets[0]?.say(judged);
+  chat.post("lobby", "rude");
+  await settle();
+  expect(chat.view().entries[0]).toMatchObject({ state: "held", reason: "abuse" });
+});
+
+test("a verdict that was lost on the way is not taken for success", async () => {
+  const chat = await opened();
+  hub.stopping = "m9";
+  chat.post("lobby", "rude");
+  await settle();
+  expect(states(chat)).toEqual(["accepted"]);
+  await clock.pass(31_000);
+  expect(chat.view().entries[0]).toMatchObject({ state: "held", reason: "it is not in the room yet" });
+});
+
+test("a room whose page could not be had is loaded when the hub is back", async () => {
+  hub.say("lobby", "1");
+  const chat = page();
+  await chat.start();
+  hub.reachable = false;
+  hub.cut();
+  await chat.open("lobby");
+  expect(texts(chat)).toEqual([]);
+  hub.reachable = true;
+  await clock.pass(3000);
+  expect(texts(chat)).toEqual(["1"]);
+});
+
+test("files go before their message, and only once", async () => {
+  const chat = await opened();
+  hub.refusals.push({ code: "too_fast", reason: "slower", retry_after_s: 1 });
+  chat.post("lobby", "look", [{ name: "a.png", content_type: "image/png", blob: new Blob(["x"]) }]);
+  await clock.pass(1500);
+  expect(texts(chat)).toEqual(["look"]);
+  expect(hub.uploads).toBe(1);
+  const post = hub.sockets[0]?.sent.findLast((frame) => frame.kind === "post");
+  expect(post).toMatchObject({ files: ["f1"] });
+});
+
+test("unread is counted for what others say, here and since the last visit, until it is read", async () => {
+  const chat = await opened();
+  hub.say("help", "psst");
+  chat.post("help", "mine");
+  await settle();
+  expect(room(chat, "help").unread).toBe(1);
+  chat.readAll("lobby");
+  hub.say("lobby", "read");
+  await settle();
+  chat.readAll("lobby");
+  await clock.pass(1500);
+  hub.cut();
+  hub.say("lobby", "while away 1");
+  hub.say("lobby", "while away 2");
+  const again = page();
+  await again.start();
+  await settle();
+  expect(room(again).unread).toBe(2);
+  await again.open("lobby");
+  again.readAll("lobby");
+  expect(room(again).unread).toBe(0);
+});
+
+test("the waits between attempts grow, and a reader can end them", async () => {
+  const chat = await opened();
+  hub.reachable = false;
+  hub.cut();
+  const waits: number[] = [];
+  for (let attempt = 0; attempt < 8; attempt++) {
+    await settle();
+    const { line } = chat.view();
+    if (line.kind !== "waiting") throw new Error(line.kind);
+    waits.push(line.until - clock.now());
+    await clock.pass(line.until - clock.now());
+  }
+  expect(waits).toEqual([375, 750, 1500, 3000, 6000, 12_000, 22_500, 22_500]);
+  hub.reachable = true;
+  chat.wake();
+  await settle();
+  expect(chat.view().line.kind).toBe("open");
+});
+
+test("the next connection is open before the old one ends, and nothing is shown twice or missed", async () => {
+  hub.lifeMs = 120_000;
+  const chat = await opened();
+  const old = hub.sockets[0];
+  hub.say("lobby", "before");
+  await clock.pass(61_000);
+  expect(chat.view().line.kind).toBe("open");
+  expect(old?.closed).toBe(true);
+  expect(hub.sockets).toHaveLength(1);
+  expect(hub.sockets[0]).not.toBe(old);
+  hub.say("lobby", "after");
+  await settle();
+  expect(texts(chat)).toEqual(["before", "after"]);
+});
+
+test("a connection that falls silent is replaced", async () => {
+  const chat = await opened();
+  const old = hub.sockets[0];
+  if (old === undefined) throw new Error("no socket");
+  old.deaf = true;
+  await clock.pass(120_000);
+  expect(old.closed).toBe(true);
+  expect(chat.view().line.kind).toBe("open");
+});
+
+test("older messages come page by page, and the end of them is known", async () => {
+  for (let number = 1; number <= 120; number++) hub.say("lobby", String(number));
+  const chat = await opened();
+  expect(texts(chat)).toHaveLength(50);
+  await chat.older("lobby");
+  await chat.older("lobby");
+  expect(texts(chat)[0]).toBe("1");
+  expect(room(chat).before).toBeNull();
+  expect(new Set(texts(chat)).size).toBe(120);
+});
+
+test("signed out elsewhere: the page says so, and keeps what was written for the same person", async () => {
+  const chat = await opened();
+  hub.reachable = false;
+  hub.cut();
+  chat.post("lobby", "mine");
+  hub.reachable = true;
+  hub.signedIn = false;
+  await clock.pass(5000);
+  expect(chat.view().session?.person).toBeNull();
+  await chat.signInAsGuest("Ann");
+  await settle();
+  expect(hub.room("lobby").messages.map((message) => message.text)).toEqual(["mine"]);
+});
+
+test("after signing out nothing of the person is left on the device", async () => {
+  const chat = await opened();
+  hub.say("lobby", "secret");
+  await clock.pass(1500);
+  expect(await keep.rooms("p1")).not.toEqual([]);
+  await chat.signOut();
+  expect(await keep.rooms("p1")).toEqual([]);
+  expect(remembered).toBeNull();
+  expect(chat.view().rooms).toEqual([]);
+});
+
+test("typing ends by itself, and one's own is not shown", async () => {
+  const chat = await opened();
+  const say = hub.sockets[0];
+  say?.say({ kind: "typing", room: "lobby", person: { id: "s1", name: "Sam" }, for_ms: 6000 });
+  say?.say({ kind: "typing", room: "lobby", person: { id: "p1", name: "Ann" }, for_ms: 6000 });
+  await settle();
+  expect(room(chat).typing.map((one) => one.name)).toEqual(["Sam"]);
+  await clock.pass(6100);
+  expect(room(chat).typing).toEqual([]);
+});
