@@ -96,6 +96,7 @@ def tables():
 
 def open_work():
     """How much is under way: messages in queues (those that wait for their time apart), what is open in tables."""
+    remember_keys()
     sqs, counts = client("sqs"), {"messages": 0, "effects": 0, "deliveries": 0}
     for url in queues("Queue").values():
         wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -224,6 +225,16 @@ def processes():
     return found
 
 
+# Each process of a function has credentials of its own, and may have ended when its calls are counted.
+KEYS = {}
+
+
+def remember_keys():
+    for environment in processes().values():
+        function = environment["AWS_LAMBDA_FUNCTION_NAME"].removeprefix(f"{STACK}-")
+        KEYS[environment["AWS_ACCESS_KEY_ID"]] = function
+
+
 def kill(function):
     """Kills the processes of a function (or of all, if empty) at once; gives how many."""
     victims = [
@@ -251,12 +262,9 @@ def calls():
 
     A transaction is counted, and its single writes too: those are what a role is asked for.
     """
-    keys = {
-        (environment["AWS_ACCESS_KEY_ID"], environment["AWS_LAMBDA_FUNCTION_NAME"].removeprefix(f"{STACK}-"))
-        for environment in processes().values()
-    }
+    remember_keys()
     cloudtrail, found = client("cloudtrail"), {}
-    for key, function in sorted(keys):
+    for key, function in sorted(KEYS.items()):
         counts = found.setdefault(function, {})
         for service, names in ASKED.items():
             for name in names:

@@ -65,7 +65,9 @@ impl Configuration {
         rooms::check(&rooms)?;
         let base = self.get("PUBLIC_BASE_URL").unwrap_or("https://unset.invalid");
         let base: Url = base.parse().with_context(|| format!("PUBLIC_BASE_URL is {base:?}, no address"))?;
-        let key = Secret::new(self.get("SWITCHBOARD_LINK_KEY").unwrap_or_default());
+        // Who has no key signs nothing that anybody could check: one of its own is safer than an empty one.
+        let made = || rand::random::<[u64; 4]>().map(|word| format!("{word:016x}")).concat();
+        let key = Secret::new(self.get("SWITCHBOARD_LINK_KEY").map_or_else(made, str::to_owned));
         Ok(Settings {
             environment: self.values.clone(),
             rooms: Arc::new(rooms),

@@ -105,6 +105,22 @@ impl Stack {
         self.asked.lock().await.ask(&question).await
     }
 
+    /// Runs a command of `switchboard-aws` against it; gives (exit status, standard output and error).
+    pub async fn operate(&self, command: &str) -> (i32, String) {
+        let output = Command::new(crate::hub::beside("switchboard-aws"))
+            .args([command, "--stack", "hub"])
+            .env_clear()
+            .env("AWS_ENDPOINT_URL", self.emulator.endpoint())
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .output()
+            .await
+            .expect("switchboard-aws runs");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
+    }
+
     /// Waits until nothing is under way: no message in a queue, nothing open in a table.
     pub async fn quiet(&self) {
         let began = std::time::Instant::now();

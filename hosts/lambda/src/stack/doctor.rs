@@ -52,9 +52,12 @@ pub async fn examine(clients: &Clients, functions: &[Deployed]) -> Vec<Finding> 
         let wrong = dead_letters(clients, &queue).await;
         find(format!("dead letters in {}", queue.rsplit('/').next().unwrap_or(&queue)), wrong);
     }
-    for function in
-        functions.iter().filter(|function| function.value("SWITCHBOARD_PARAMETERS").is_some()).take(1)
-    {
+    let configured = |function: &&Deployed| {
+        function
+            .value("SWITCHBOARD_PARAMETERS")
+            .is_some_and(|list| list.contains("SWITCHBOARD_CONFIGURATION="))
+    };
+    if let Some(function) = functions.iter().find(configured) {
         let wrong = rooms(clients, function).await;
         find("rooms and policy".to_owned(), wrong);
     }
