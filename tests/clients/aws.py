@@ -11,6 +11,7 @@ import os
 import pathlib
 import signal
 import sys
+import threading
 import time
 import zipfile
 
@@ -96,7 +97,6 @@ def tables():
 
 def open_work():
     """How much is under way: messages in queues (those that wait for their time apart), what is open in tables."""
-    remember_keys()
     sqs, counts = client("sqs"), {"messages": 0, "effects": 0, "deliveries": 0}
     for url in queues("Queue").values():
         wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -235,6 +235,17 @@ def remember_keys():
         KEYS[environment["AWS_ACCESS_KEY_ID"]] = function
 
 
+def watch_keys():
+    """Remembers them from now on, until this program ends: a process may live for less than a story."""
+
+    def watch():
+        while True:
+            remember_keys()
+            time.sleep(0.2)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def kill(function):
     """Kills the processes of a function (or of all, if empty) at once; gives how many."""
     victims = [
@@ -258,19 +269,25 @@ MEMBERS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "Co
 
 
 def calls():
-    """Which function has asked for what: {function: {action: count}}, of each action the newest fifty.
+    """Which function has asked for what: {function: {action: count}}.
 
     A transaction is counted, and its single writes too: those are what a role is asked for.
     """
     remember_keys()
     cloudtrail, found = client("cloudtrail"), {}
-    for key, function in sorted(KEYS.items()):
+    for key, function in sorted(dict(KEYS).items()):
         counts = found.setdefault(function, {})
         for service, names in ASKED.items():
             for name in names:
                 wanted = {"AccessKeyId": key, "EventName": name}
                 attributes = [{"AttributeKey": k, "AttributeValue": v} for k, v in wanted.items()]
-                events = cloudtrail.lookup_events(LookupAttributes=attributes, MaxResults=50)["Events"]
+                events, more = [], {}
+                while True:
+                    page = cloudtrail.lookup_events(LookupAttributes=attributes, MaxResults=50, **more)
+                    events += page["Events"]
+                    if not page.get("NextToken") or not page["Events"]:
+                        break
+                    more = {"NextToken": page["NextToken"]}
                 actions = [name] * len(events)
                 if name == "TransactWriteItems":
                     for event in events:
@@ -355,6 +372,7 @@ if len(sys.argv) > 2:
     print(json.dumps(DEEDS[sys.argv[2]](), indent=1))
     sys.exit()
 
+watch_keys()
 for line in sys.stdin:
     asked = json.loads(line)
     try:

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use switchboard_bridges::Settings;
+use switchboard_core::{Door, DoorAccess};
 use switchboard_rules::wiring::Wiring;
 use switchboard_stories::aws::Stack;
 use switchboard_stories::{House, LOBBY, PUBLIC, hub, sign, until};
@@ -100,10 +101,14 @@ async fn poison_is_a_dead_letter_and_its_batch_goes_on_in_order_and_once() {
 async fn nothing_is_lost_and_nothing_is_done_twice_when_functions_are_killed() {
     let house = House::open_deployed(LOBBY).await;
     house.join("lobby", &[(ANN, "Ann"), (BOB, "Bob")]).await;
+    let client = reqwest::Client::new();
     let mut expected = Vec::new();
     for number in 0..6 {
         let text = format!("text {number}");
-        assert_eq!(house.text(ANN, &text).await, 200);
+        let form = sign::text_form(&format!("SM{number:032x}"), ANN, &text);
+        let webhook = sign::twilio("/twilio/messages", &form);
+        // Where the function was killed there is no answer but 502, and the provider sends it again.
+        until("it is accepted", || async { webhook.send(&client, &house.hub.base()).await.0 == 200 }).await;
         expected.push(text);
         tokio::time::sleep(Duration::from_millis(rand::random_range(0..400))).await;
         if number % 2 == 1 {
@@ -268,6 +273,8 @@ async fn tour(house: &House) {
         "SmsOutQueue",
         "ModerationGateQueue",
         "ModerationQueue",
+        "WebChatHistoryQueue",
+        "WebChatDeliveriesQueue",
     ] {
         stack(house).ask_with(json!({ "do": "send", "queue": queue, "body": "poison" })).await;
     }
@@ -305,7 +312,10 @@ async fn what_is_deployed_agrees_with_the_wiring_and_the_bridges() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     for bridge in switchboard_bridges::all(&settings).unwrap() {
         let declared = bridge.declaration();
-        let names = declared.doors.iter().map(|door| door.name).chain(declared.listeners.iter().copied());
+        // The chat's pages and sockets are not served on AWS yet: docs/aws.md says so.
+        let served = |door: &&Door| !matches!(door.access, DoorAccess::Page | DoorAccess::Socket);
+        let doors = declared.doors.iter().filter(served).map(|door| door.name);
+        let names = doors.chain(declared.listeners.iter().copied());
         for name in names.filter(|name| !handlers.contains(name)) {
             missing.push(format!("template.yaml has no function with Handler: {name}"));
         }
