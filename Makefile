@@ -16,8 +16,8 @@ PAGES := web/dist/index.html
 WEB := $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print)
 
 # The stories that are told of the deployed house too, in `make test`; in `make soak` these besides.
-AWS_STORIES := relay media
-MORE_AWS_STORIES := redelivered words edits providers_failing limits
+AWS_STORIES := relay media redelivered
+MORE_AWS_STORIES := words edits providers_failing limits
 
 # The stack's name, and what else `sam deploy` is to be told, such as --parameter-overrides or --profile.
 STACK ?= switchboard

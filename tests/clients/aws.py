@@ -151,6 +151,14 @@ def send(queue, body):
     client("sqs").send_message(QueueUrl=resources()[queue], MessageBody=body)
 
 
+def give_again(function, body):
+    """Has a function given a message that its queue has given out before."""
+    record = {"messageId": "given-again", "body": body, "attributes": {"ApproximateReceiveCount": "2"}}
+    name = resources()[f"{function}Function"]
+    answer = client("lambda").invoke(FunctionName=name, Payload=json.dumps({"Records": [record]}))
+    return json.loads(answer["Payload"].read())
+
+
 def hasten():
     """Lets every timer of the gate come due now."""
     dynamodb, known, now = client("dynamodb"), resources(), int(time.time() * 1000)
@@ -356,6 +364,7 @@ DEEDS = {
     "dead-letters": dead_letters,
     "redrive": redrive,
     "send": send,
+    "give-again": give_again,
     "hasten": hasten,
     "trace": trace,
     "journal": journal,

@@ -247,14 +247,16 @@ async fn tour(house: &House) {
     house.control("POST", &format!("/phone/{BOB}/text"), json!({ "body": "LEAVE lobby", "copies": 2 })).await;
     tokio::join!(house.say(CHANNEL, "U0BOB", "frist"), edited);
     house.hub.quiet().await;
-    // Everything comes once more.
+    // Everything comes once more, as a queue gives it again after a function was killed.
     let wiring = Wiring::embedded().unwrap();
     let rules = wiring.compile();
     for event in stack(house).ask("journal").await.as_array().expect("events") {
         let text = event.to_string();
         for rule in rules.matching(text.as_bytes()).unwrap() {
-            let queue = format!("{}Queue", logical(&wiring.rules()[rule].listener.replace(['.', '_'], "-")));
-            stack(house).ask_with(json!({ "do": "send", "queue": queue, "body": text })).await;
+            let function = logical(&wiring.rules()[rule].listener.replace(['.', '_'], "-"));
+            let given = json!({ "do": "give-again", "function": function, "body": text });
+            let answer = stack(house).ask_with(given).await;
+            assert_eq!(answer, json!({ "batchItemFailures": [] }), "{function}: {text}");
         }
     }
     house.hub.quiet().await;

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use switchboard_core::{Links, Secret};
 use switchboard_hosts::again::DOOR_POLICY;
 use switchboard_rules::wiring::Wiring;
+use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use crate::blobs::Bucket;
@@ -204,6 +205,7 @@ async fn build(
                 http: clients.http.clone(),
                 // Only bridges with files have a bucket; the others never name one.
                 blobs: Bucket::new(clients, configuration.get("SWITCHBOARD_MEDIA").unwrap_or("none")),
+                turns: Arc::new(Semaphore::new(1)),
                 until: Instant::now(),
                 bridge,
             }))

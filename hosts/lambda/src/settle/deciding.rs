@@ -4,7 +4,7 @@ use switchboard_core::{Arrival, Failure, Outcome, TimerChange, Timestamp, What};
 use switchboard_hosts::limits::{guarded_later, prepare};
 
 use super::record::{EffectRow, Origin, Part, Record};
-use super::{MAX_CONFLICTS, Settler, needed};
+use super::{Settler, conflicts, needed};
 use crate::queue::Reminder;
 use crate::store::{NotCommitted, Row, Step, key, number, text};
 
@@ -45,8 +45,8 @@ impl Settler {
         record: &mut Record,
         beside: impl Fn(&Outcome) -> Vec<Beside>,
     ) -> Result<Decided, Failure> {
-        let mut last = Failure::bug("nothing was decided");
-        for _ in 0..MAX_CONFLICTS {
+        let mut conflicts = self.conflicts();
+        loop {
             let now = crate::now();
             let view = self.view(now);
             let arrival = Arrival { listener: &origin.listener, id: &origin.arrival, now, what };
@@ -55,11 +55,11 @@ impl Settler {
             match self.write(origin, outcome, record, beside, now).await {
                 Ok(()) => return Ok(Decided::Written),
                 Err(Unwritten::Refused(refused)) => return Ok(Decided::Refused(refused)),
-                Err(Unwritten::Conflict) => last = Failure::retry("somebody else wrote first"),
+                Err(Unwritten::Conflict) if conflicts.again().await => {}
+                Err(Unwritten::Conflict) => return Err(conflicts::overtaken()),
                 Err(Unwritten::Failed(failure)) => return Err(failure),
             }
         }
-        Err(last)
     }
 
     async fn write(

@@ -1,17 +1,16 @@
-//! The life of an effect: permitted, recorded as *trying*, attempted, settled; the same as on one machine, but each
-//! step is a conditional write, since another invocation may be at the same effect.
+//! The life of an effect: permitted, recorded as *trying*, attempted; how it ends is in `ending`. The same as on one
+//! machine, but each step is a conditional write, since another invocation may be at the same effect.
 
 use futures::StreamExt;
-use switchboard_core::{Failure, Outcome, Permit, Settlement, Timestamp};
+use switchboard_core::{Failure, Permit, Settlement, Timestamp};
 use switchboard_hosts::again::try_again;
 use switchboard_hosts::attempt::{self, Attempted, Ground, TRYING};
-use switchboard_hosts::limits::{guarded_later, prepare};
-use tracing::{error, info};
+use switchboard_hosts::limits::guarded_later;
+use tracing::info;
 
-use super::deciding::{Beside, texts, timer_steps};
-use super::record::{EffectRow, Letterhead, Origin, Record, State};
-use super::{MAX_CONFLICTS, Settler, Went};
-use crate::queue::Letter;
+use super::deciding::Beside;
+use super::record::{EffectRow, Origin, Record, State};
+use super::{Settler, Went, conflicts};
 use crate::store::{NotCommitted, Step};
 
 /// Most attempts of one delivery that are under way at once.
@@ -27,7 +26,7 @@ pub(super) struct Of<'a> {
 }
 
 /// What changing an effect's row came to.
-enum Moved {
+pub(super) enum Moved {
     Written,
     /// Somebody else was faster: read it again.
     Overtaken,
@@ -123,8 +122,8 @@ impl Settler {
             // Another invocation has; it is reminded at once.
             return self.put_off(of, row, crate::now().plus(super::WAITED_FOR * 2)).await;
         }
-        let mut permitted = None;
-        for _ in 0..MAX_CONFLICTS {
+        let mut conflicts = self.conflicts();
+        let permitted = loop {
             let now = crate::now();
             let view = self.view(now);
             let permit = match guarded_later(self.bridge.permit(&row.effect, now, &view)).await {
@@ -140,16 +139,15 @@ impl Settler {
                 }
             }
             match self.save(of, row, next, permit.writes, Vec::new(), now).await? {
-                Moved::Written => {
-                    permitted = Some(permit.permit);
-                    break;
-                }
+                Moved::Written => break Some(permit.permit),
                 Moved::Overtaken => return Ok(None),
-                Moved::Conflict | Moved::Late => {}
+                Moved::Conflict | Moved::Late if conflicts.again().await => {}
+                Moved::Conflict | Moved::Late => break None,
             }
-        }
+        };
+        drop(conflicts);
         match permitted {
-            None => self.failed(of, row, Failure::retry("somebody else wrote first")).await,
+            None => self.failed(of, row, conflicts::overtaken()).await,
             Some(Permit::NotBefore(_)) => Ok(None),
             Some(Permit::Settled(report)) => Ok(Some(Settlement::Done(report))),
             Some(Permit::Go) => self.go(of, row).await,
@@ -226,7 +224,7 @@ impl Settler {
     }
 
     /// Changes only the effect's own row.
-    async fn save_plain(
+    pub(super) async fn save_plain(
         &self,
         of: &Of<'_>,
         row: &mut EffectRow,
@@ -239,7 +237,7 @@ impl Settler {
     }
 
     /// Writes the row as `next` with what goes with it. Overtaken: `row` is read again.
-    async fn save(
+    pub(super) async fn save(
         &self,
         of: &Of<'_>,
         row: &mut EffectRow,
@@ -266,181 +264,4 @@ impl Settler {
             Err(NotCommitted::Failed(failure)) => Err(failure),
         }
     }
-
-    /// Lets the bridge say what an effect's end means, and closes the effect. `None`: it is to be looked at again.
-    async fn settle(
-        &self,
-        of: &Of<'_>,
-        row: &mut EffectRow,
-        end: Settlement,
-    ) -> Result<Option<Vec<EffectRow>>, Failure> {
-        let mut last = Failure::retry("somebody else wrote first");
-        let mut finish = of.finish.as_ref();
-        for _ in 0..MAX_CONFLICTS {
-            let now = crate::now();
-            let view = self.view(now);
-            let outcome = match guarded_later(self.bridge.settle(&row.effect, &end, now, &view)).await {
-                Ok(outcome) => outcome,
-                Err(failure) => {
-                    last = failure;
-                    break;
-                }
-            };
-            match self.close(of, row, &end, outcome, finish, now).await {
-                Ok(Closed::Written(followed)) => {
-                    self.tell(&row.events, &row.timers).await?;
-                    return Ok(Some(followed));
-                }
-                Ok(Closed::Overtaken) => return Ok(None),
-                Ok(Closed::Conflict) => {}
-                Ok(Closed::Late) => finish = None,
-                Err(failure @ Failure::Bug { .. }) => {
-                    last = failure;
-                    break;
-                }
-                Err(failure) => return Err(failure),
-            }
-        }
-        self.unsettled(of, row, end, last).await
-    }
-
-    async fn close(
-        &self,
-        of: &Of<'_>,
-        row: &mut EffectRow,
-        end: &Settlement,
-        outcome: Outcome,
-        finish: Option<&Beside>,
-        now: Timestamp,
-    ) -> Result<Closed, Failure> {
-        let mut next = row.clone();
-        next.events = texts(prepare(&outcome)?)?;
-        let (mut beside, timers) = timer_steps(self, &outcome.timers);
-        next.timers = timers;
-        next.report = None;
-        match end {
-            Settlement::Done(_) => next.state = State::Done,
-            Settlement::GaveUp(failure) => {
-                next.state = State::Dead;
-                next.dead = Some(Letterhead::of(failure));
-            }
-        }
-        let mut followed: Vec<EffectRow> = outcome
-            .effects
-            .into_iter()
-            .enumerate()
-            .map(|(index, effect)| EffectRow::new(format!("{}#{index:03}", row.sort), effect, now))
-            .collect();
-        for row in &mut followed {
-            beside.push(row.save(&self.table, of.origin, now)?);
-        }
-        if let (Some(finish), true) = (finish, followed.is_empty()) {
-            beside.push(finish.step.clone());
-            next.moved_lane = true;
-        }
-        Ok(match self.save(of, row, next, outcome.writes, beside, now).await? {
-            Moved::Written => Closed::Written(followed),
-            Moved::Overtaken => Closed::Overtaken,
-            Moved::Conflict => Closed::Conflict,
-            Moved::Late => Closed::Late,
-        })
-    }
-
-    /// The end of an effect could not be settled.
-    async fn unsettled(
-        &self,
-        of: &Of<'_>,
-        row: &mut EffectRow,
-        end: Settlement,
-        failure: Failure,
-    ) -> Result<Option<Vec<EffectRow>>, Failure> {
-        let now = crate::now();
-        let mut next = row.clone();
-        match (failure, end) {
-            (Failure::Retry { after, .. }, Settlement::Done(report)) => {
-                // Keep the answer, and settle it later.
-                (next.state, next.report) = (State::Answered, Some(report));
-                next.due = now.plus(after.unwrap_or(std::time::Duration::from_secs(1)));
-                self.save_plain(of, row, next).await?;
-                Ok(None)
-            }
-            (Failure::Unsure { .. }, Settlement::Done(_)) => {
-                // The answer turned out to be somebody else's: the effect is still to be done.
-                (next.unsure, next.state, next.due) = (false, State::Waiting, now);
-                self.save_plain(of, row, next).await?;
-                Ok(None)
-            }
-            (failure, end) => {
-                error!(listener = of.origin.listener, reason = %failure, "an effect's end could not be settled");
-                next.state = State::Dead;
-                match end {
-                    // Whoever redrives it settles this answer: the effect itself has happened.
-                    Settlement::Done(report) => {
-                        (next.report, next.dead) = (Some(report), Some(Letterhead::of(&failure)));
-                    }
-                    Settlement::GaveUp(why) => next.dead = Some(Letterhead::of(&why)),
-                }
-                self.save_plain(of, row, next).await?;
-                Ok(if row.is_open() { None } else { Some(Vec::new()) })
-            }
-        }
-    }
-
-    /// Sends the letter of an effect that was given up, once.
-    async fn tell_the_dead(&self, of: &Of<'_>, row: &mut EffectRow) -> Result<(), Failure> {
-        let Some(head) = row.dead.clone().filter(|head| !head.told) else { return Ok(()) };
-        let letter = Letter {
-            destination: Some(row.effect.destination.clone()),
-            ..self.letter(of.origin, of.event, &head, row.first, row.attempts)?
-        };
-        self.bury(letter).await?;
-        let mut next = row.clone();
-        next.dead = Some(Letterhead { told: true, ..head });
-        self.save_plain(of, row, next).await?;
-        Ok(())
-    }
-
-    /// Effects that were given up are to be done after all.
-    pub(super) async fn revive_effects(&self, origin: &Origin, record: &mut Record) -> Result<(), Failure> {
-        let now = crate::now();
-        for row in record.effects.iter_mut().filter(|row| row.state == State::Dead) {
-            // What the provider has answered already is only to be settled.
-            row.state = if row.report.is_some() { State::Answered } else { State::Waiting };
-            (row.attempts, row.first, row.due, row.dead) = (0, now, now, None);
-            row.events.clear();
-            let step = row.save(&self.table, origin, now)?;
-            self.table.commit(&[step], &[], now).await.map_err(NotCommitted::failure)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn letter(
-        &self,
-        origin: &Origin,
-        event: Option<&str>,
-        head: &Letterhead,
-        first_tried: Timestamp,
-        attempts: u32,
-    ) -> Result<Letter, Failure> {
-        Ok(Letter {
-            listener: origin.listener.clone(),
-            at: crate::now(),
-            first_tried,
-            attempts,
-            kind: head.kind.clone(),
-            reason: head.reason.clone(),
-            destination: None,
-            arrival: event.is_none().then(|| origin.arrival.as_str().to_owned()),
-            event: event.map(super::raw).transpose()?,
-            message: None,
-        })
-    }
-}
-
-/// What closing an effect came to.
-enum Closed {
-    Written(Vec<EffectRow>),
-    Overtaken,
-    Conflict,
-    Late,
 }

@@ -26,9 +26,11 @@
 //! Functions (a dozen paid transitions a message); a shared table of records (no transaction of the bridge's
 //! writes with a role that may touch one table only).
 
+mod conflicts;
 mod deciding;
 mod delivery;
 mod effects;
+mod ending;
 mod errands;
 mod lanes;
 mod record;
@@ -41,6 +43,7 @@ use switchboard_core::outcome::MAX_ATTEMPT;
 use switchboard_core::{Bridge, Failure, Timestamp};
 use switchboard_hosts::http::Client;
 use switchboard_rules::wiring::Delivery as Policy;
+use tokio::sync::Semaphore;
 use tracing::{error, warn};
 
 use crate::blobs::Bucket;
@@ -51,8 +54,6 @@ use crate::store::{Table, TableView};
 pub(crate) use delivery::Came;
 pub(crate) use record::Origin;
 
-/// How often `decide` is called again at once when somebody else wrote first.
-const MAX_CONFLICTS: usize = 5;
 /// What is due this soon is waited for; later than that, a reminder costs less than the waiting.
 const WAITED_FOR: Duration = Duration::from_secs(2);
 /// What an invocation keeps for writing down how an attempt ended.
@@ -73,6 +74,8 @@ pub(crate) struct Settler {
     pub(crate) dead_letters: Option<Queue>,
     pub(crate) http: Client,
     pub(crate) blobs: Bucket,
+    /// Whose turn it is of those who met a conflict.
+    pub(crate) turns: Arc<Semaphore>,
     /// When the invocation has to be over.
     pub(crate) until: Instant,
 }

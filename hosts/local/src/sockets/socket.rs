@@ -127,11 +127,11 @@ impl Socket {
         if state.closing || state.broken || bytes.is_empty() {
             return;
         }
-        let mut rest = bytes;
         if now && state.waiting.is_empty() {
-            match self.stream.try_write(&rest) {
-                Ok(written) if written == rest.len() => return,
-                Ok(written) => rest = rest.slice(written..),
+            match self.stream.try_write(&bytes) {
+                Ok(written) if written == bytes.len() => return,
+                // The whole of it waits, so that who gives up knows that it is begun.
+                Ok(written) => state.written = written,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                 Err(_) => {
                     state.broken = true;
@@ -140,8 +140,8 @@ impl Socket {
                 }
             }
         }
-        state.waiting_bytes += rest.len();
-        state.waiting.push_back(rest);
+        state.waiting_bytes += bytes.len();
+        state.waiting.push_back(bytes);
         if state.waiting_bytes > MAX_WAITING {
             self.give_up(state);
         }
@@ -192,9 +192,9 @@ impl Socket {
             match self.stream.try_write(&first) {
                 Ok(written) => {
                     state.stuck_since = None;
-                    state.waiting_bytes = state.waiting_bytes.saturating_sub(written);
                     if written == first.len() {
-                        state.waiting.pop_front();
+                        let whole = state.waiting.pop_front().unwrap_or_default();
+                        state.waiting_bytes = state.waiting_bytes.saturating_sub(whole.len());
                         state.written = 0;
                     } else {
                         state.written += written;
@@ -431,6 +431,14 @@ mod tests {
         }
         drop(socket);
         let all = reader.join().unwrap();
-        assert!(all.ends_with(&last_words("slow", 1013, "")), "the last word is whole");
+        let last = last_words("slow", 1013, "");
+        assert!(all.ends_with(&last), "the last word is whole");
+        let before = all.len() - last.len();
+        assert_eq!(
+            before % large.len(),
+            0,
+            "and so is every frame before it: otherwise it is read as a part of one"
+        );
+        assert!(all[..before].chunks(large.len()).all(|frame| frame == large));
     }
 }
