@@ -93,6 +93,7 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
     });
     let (stop, stopping) = watch::channel(false);
     let (log, progress) = (Log::open(&path)?, Arc::new(Progress::new()));
+    let beside = database::open_for_copying(&path)?;
     let readers = Arc::new(Readers::new(&path, &names, Arc::clone(&progress)));
     let search = Arc::new(SearchIndex::new(&configuration.data.join("search.sqlite3"), archive.clone()));
     let chat = Chat::read(&settings).map_err(|error| CannotStart(error.to_string()))?;
@@ -160,7 +161,7 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
     });
     let router = web::router(&hub).merge(sandbox.router(&hub));
     announce(&configuration, &base, &public);
-    let writer = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(&log))?;
+    let writer = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(&log, beside))?;
     let server = tokio::spawn(web::server::serve(listener, router, stopping.clone()));
     if let Some(directory) = configuration.wiring_directory.clone() {
         tokio::spawn(wiring::watch(directory, Arc::clone(&inbox), stopping.clone()));

@@ -149,6 +149,7 @@ impl Writer {
             reason: None,
             open_effects: 0,
             state: DeliveryState::Open,
+            stored: false,
         }
     }
 }
