@@ -41,10 +41,9 @@ use crate::metrics::Metrics;
 
 /// How long a turn may go on deciding before it commits, so that no door waits long for its answer.
 const TURN: Duration = Duration::from_millis(20);
-/// The same when at least [`MANY_DOORS`] requests wait to be let in.
-const SHORT_TURN: Duration = Duration::from_millis(2);
-/// How many waiting requests shorten a turn: what is accepted waits on disk, and a provider waits for an answer.
-const MANY_DOORS: usize = 32;
+/// While requests wait to be let in, deliveries have as much time as the requests before had, and at least this: what
+/// is accepted waits on disk, and a provider waits for an answer.
+const SHORT_TURN: Duration = Duration::from_millis(1);
 /// How often a turn looks whether the disk is done with the last one, should it not be told.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// How often `decide` is called again at once when somebody else wrote first.
@@ -311,11 +310,13 @@ impl Writer {
         }
         self.refill()?;
         loop {
+            let began_to_take_in = Instant::now();
             self.take_in(work)?;
+            let taking_in = began_to_take_in.elapsed();
             if !stopping {
                 self.fire_timers()?;
                 self.wake();
-                self.pump()?;
+                self.pump(taking_in)?;
             }
             // Committing now would only wait for the disk: what comes meanwhile shares the commit.
             if began.elapsed() > TURN || !self.parts.progress.is_behind() {
