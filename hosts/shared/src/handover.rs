@@ -6,7 +6,7 @@
 //! a file that was cut short is known. Between them each line has one field, whose name says what it is ([`Line`]):
 //! ```text
 //!   {"switchboard":"hand-over","version":1,"id":"9f…","from":"local","at":"2026-11-22T08:00:00.000Z"}
-//!   {"event":{…}}      the journal: envelopes, oldest first
+//!   {"event":{…}}      the journal: envelopes, from one machine oldest first
 //!   {"item":{…}}       what a bridge keeps
 //!   {"timer":{…}}      what a bridge will be woken for
 //!   {"decided":{…}}    an arrival that has been decided: a repeat finds it
@@ -278,7 +278,9 @@ pub struct End {
 pub enum Broken {
     #[error("this is no hand-over file — to mend it: give one that `export` wrote")]
     NotOurs,
-    #[error("the file was written by a later version (its format is {0}) — to mend it: import with that version")]
+    #[error(
+        "the file was written by a later version (its format is {0}) — to mend it: import with that version"
+    )]
     Later(u32),
     #[error("line {line}: {error} — to mend it: export again")]
     Line { line: u64, error: String },
