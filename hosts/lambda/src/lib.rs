@@ -26,6 +26,7 @@ pub mod stack;
 pub mod blobs;
 mod bus;
 mod clients;
+mod connector;
 mod queue;
 mod signed;
 pub mod store;
