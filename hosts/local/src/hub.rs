@@ -31,7 +31,7 @@ use crate::sign_in::{self, SignIn};
 use crate::sockets::{self, Exchange};
 use crate::trace::TraceIndex;
 use crate::web::access::{Access, PageHosts};
-use crate::{sandbox, web, wiring};
+use crate::{moving, sandbox, web, wiring};
 
 /// Events that `tail` may be behind before it reads the archive instead.
 const SHOWN: usize = 1024;
@@ -79,6 +79,7 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
             path.display()
         ))
     })?;
+    moving::refuse_half(&connection)?;
     let archive = Archive::new(&path);
     let clock: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(now);
     let metrics = Arc::new(Metrics::new()?);
@@ -186,7 +187,7 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
 }
 
 /// Locks the data directory and reads, or makes, the key that signs links.
-fn take_directory(directory: &Path) -> Result<(File, Secret)> {
+pub(crate) fn take_directory(directory: &Path) -> Result<(File, Secret)> {
     let cannot = |what: &str, error: &dyn std::fmt::Display| {
         CannotStart(format!(
             "the data directory {}: {what}: {error} — to mend it: choose another with --data",
@@ -225,7 +226,7 @@ fn take_directory(directory: &Path) -> Result<(File, Secret)> {
     Ok((lock, Secret::new(key)))
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -99,14 +99,19 @@ pub(crate) fn open_for_writing(path: &Path, bridges: &[&str]) -> Result<Connecti
     }
     connection.execute_batch(TABLES)?;
     for bridge in bridges {
-        connection.execute_batch(&format!(
-            "CREATE TABLE IF NOT EXISTS items_{bridge} (
-                partition TEXT NOT NULL, sort TEXT NOT NULL, body TEXT NOT NULL, version INTEGER NOT NULL,
-                count INTEGER NOT NULL, expires INTEGER, PRIMARY KEY (partition, sort)) STRICT, WITHOUT ROWID;"
-        ))?;
+        make_items(&connection, bridge)?;
     }
     connection.pragma_update(None, "user_version", LAYOUT_VERSION)?;
     Ok(connection)
+}
+
+/// Makes a bridge's table where there is none.
+pub(crate) fn make_items(connection: &Connection, bridge: &str) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "CREATE TABLE IF NOT EXISTS items_{bridge} (
+            partition TEXT NOT NULL, sort TEXT NOT NULL, body TEXT NOT NULL, version INTEGER NOT NULL,
+            count INTEGER NOT NULL, expires INTEGER, PRIMARY KEY (partition, sort)) STRICT, WITHOUT ROWID;"
+    ))
 }
 
 /// Opens the file for reading beside the writer: a reader sees what is committed and holds nobody up.
@@ -148,6 +153,14 @@ pub(crate) fn id_bytes(id: &str) -> Vec<u8> {
     id.split_once('_')
         .and_then(|(_, digits)| (digits.len() == 32).then(|| hex::decode(digits).ok()).flatten())
         .unwrap_or_else(|| id.as_bytes().to_vec())
+}
+
+/// The id that [`id_bytes`] made this of: `prefix` stands before what was one of ours.
+pub(crate) fn id_text(prefix: &str, stored: Vec<u8>) -> String {
+    if stored.len() == 16 {
+        return format!("{prefix}_{}", hex::encode(stored));
+    }
+    String::from_utf8(stored).unwrap_or_default()
 }
 
 #[cfg(test)]
