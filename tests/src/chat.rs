@@ -135,8 +135,10 @@ impl Socket {
     }
 
     async fn read(&mut self) -> Option<Value> {
+        // The hub's pings prove that it is there, and are no frames.
+        let end = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("a frame in time");
+            let message = tokio::time::timeout_at(end, self.stream.next()).await.expect("a frame in time");
             match message {
                 Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).expect("JSON")),
                 Some(Ok(Message::Close(frame))) => self.closed = frame.map(|frame| frame.code.into()),

@@ -53,7 +53,7 @@ function message(seq: number, sender: string, minute: number, more: Partial<Show
   };
 }
 const NOW = new Date(2026, 10, 22, 18);
-const READER = { id: "me", name: "Me" };
+const READER = { id: "me", name: "Me", moderates: false };
 
 test("messages stand under days and names, and a line before what is new", () => {
   const yesterday = message(1, "ann", 0, { time: new Date(2026, 10, 21, 9).toISOString() });
