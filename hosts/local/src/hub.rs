@@ -25,7 +25,7 @@ use crate::bus::{Parts, Start, Writer, database};
 use crate::config::Configuration;
 use crate::metrics::Metrics;
 use crate::outside::{FileBlobs, Ground, carry_out};
-use crate::search::SearchIndex;
+use crate::search::{History, SearchIndex};
 use crate::sign_in::{self, SignIn};
 use crate::sockets::{self, Exchange};
 use crate::trace::TraceIndex;
@@ -92,11 +92,18 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
     });
     let (stop, stopping) = watch::channel(false);
     let readers = Arc::new(Readers::new(&path, &names));
-    let search = Arc::new(SearchIndex::new(&configuration.data.join("search.sqlite3"), archive.clone()));
     let chat = Chat::read(&settings).map_err(|error| CannotStart(error.to_string()))?;
     let page_hosts = PageHosts::new(chat.hosts.iter().cloned().chain(public.host_str().map(str::to_owned)));
     let with_sockets =
         bridges.iter().find(|bridge| bridge.sockets().is_some()).context("no bridge has sockets")?;
+    let history = History {
+        bridge: Arc::clone(with_sockets),
+        rooms: configuration.rooms.iter().map(|(name, _)| name.clone()).collect(),
+        readers: Arc::clone(&readers),
+        clock: Arc::clone(&clock),
+    };
+    let index = configuration.data.join("search.sqlite3");
+    let search = Arc::new(SearchIndex::new(&index, archive.clone(), history));
     let secret = settings.get("OIDC_CLIENT_SECRET").map(Secret::new);
     sign_in::install();
     let http = Client::new()?;

@@ -1,39 +1,73 @@
-//! Finding what was said in a room: SQLite's FTS5 over the archive's `RoomChanged`.
+//! Finding what was said in a room: SQLite's FTS5 over what the room shows.
 //!
-//! Like the trace index it is a projection with a file of its own, `search.sqlite3`: brought up to date when
-//! somebody searches, so that no message pays for it, and every hour, before the archive removes what is old. When it
-//! is deleted, it is made again of what the archive still has. Rows have the position of their message's posting as
-//! number, so that the newest come first without sorting.
+//! Like the trace index it is a projection with a file of its own, `search.sqlite3`: brought up to date from the
+//! archive when somebody searches, so that no message pays for it, and every hour, before the archive removes what is
+//! old. When it is deleted, older than what the archive still has, or newer than a store that was put back, it is made
+//! again of the chat's own history, which is whole however little the archive keeps.
+//!
+//! Rows have the position of their message's posting as number, so that the newest come first without sorting; what
+//! was taken from the history has numbers below all positions, in the order of each room.
+
+mod words;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use async_trait::async_trait;
+use futures::FutureExt;
 use rusqlite::{Connection, OptionalExtension, params};
 use switchboard_core::event::{Change, RoomChanged};
-use switchboard_core::{Detail, Event, Failure, RoomName, Search};
+use switchboard_core::socket::found_by;
+use switchboard_core::{Bridge, Detail, Event, Failure, RoomName, Search, Timestamp, Told};
+use words::{TOKENIZE, pattern, spaced};
 
 use crate::bus::archive::Archive;
+use crate::bus::readers::Readers;
 
 /// Events read at a time while catching up.
 const STEP: usize = 2000;
-/// Most words of a search.
-const MAX_WORDS: usize = 16;
+/// Grows when the index is made in another way: one of an older layout is made again.
+const LAYOUT_VERSION: i64 = 2;
+/// The progress of an index with nothing in it.
+const NOTHING: i64 = -1;
+/// What was taken from the history is numbered from here: far below every position.
+const FIRST_OF_HISTORY: i64 = i64::MIN / 2;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct SearchIndex {
     path: PathBuf,
     archive: Archive,
+    history: History,
     /// One catches up at a time.
     db: Mutex<Option<Connection>>,
+    /// It is being made again of the history, which may take minutes.
+    making: AtomicBool,
+}
+
+/// Where the chat's own history is.
+pub(crate) struct History {
+    /// The bridge that has sockets.
+    pub(crate) bridge: Arc<dyn Bridge>,
+    /// Its rooms.
+    pub(crate) rooms: Vec<RoomName>,
+    /// Its store.
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl std::fmt::Debug for History {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("History").field("rooms", &self.rooms).finish_non_exhaustive()
+    }
 }
 
 impl SearchIndex {
-    /// The index in this file, of this archive.
-    pub(crate) fn new(path: &Path, archive: Archive) -> Self {
-        Self { path: path.to_owned(), archive, db: Mutex::new(None) }
+    /// The index in this file, of this archive and history.
+    pub(crate) fn new(path: &Path, archive: Archive, history: History) -> Self {
+        Self { path: path.to_owned(), archive, history, db: Mutex::new(None), making: AtomicBool::new(false) }
     }
 
     /// Takes in what is new, though nobody searches: before the archive removes it.
@@ -86,18 +120,33 @@ impl SearchIndex {
         db.pragma_update(None, "journal_mode", "WAL")?;
         // Losing the index costs a rebuild, nothing else.
         db.pragma_update(None, "synchronous", "NORMAL")?;
-        db.execute_batch(
-            "CREATE VIRTUAL TABLE IF NOT EXISTS said USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');
+        let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if version != LAYOUT_VERSION {
+            db.execute_batch(
+                "DROP TABLE IF EXISTS said; DROP TABLE IF EXISTS messages; DROP TABLE IF EXISTS progress;",
+            )?;
+        }
+        db.execute_batch(&format!(
+            "CREATE VIRTUAL TABLE IF NOT EXISTS said USING fts5 (text, tokenize = '{TOKENIZE}');
              CREATE TABLE IF NOT EXISTS messages (id INTEGER PRIMARY KEY, room TEXT NOT NULL, seq INTEGER NOT NULL,
                  message TEXT NOT NULL UNIQUE) STRICT;
              CREATE UNIQUE INDEX IF NOT EXISTS messages_of_room ON messages (room, seq);
              CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL) STRICT;
-             INSERT OR IGNORE INTO progress VALUES (1, 0);",
-        )?;
+             INSERT OR IGNORE INTO progress VALUES (1, {NOTHING});"
+        ))?;
+        db.pragma_update(None, "user_version", LAYOUT_VERSION)?;
         Ok(db)
     }
 
     fn catch_up(&self, db: &mut Connection) -> Result<()> {
+        let last: i64 = db.query_row("SELECT position FROM progress", [], |row| row.get(0))?;
+        let (first, newest) = (self.archive.first_position()?, self.archive.last_position()?);
+        if last == NOTHING || last > newest || last + 1 < first {
+            self.making.store(true, Ordering::Relaxed);
+            let made = self.make(db, newest);
+            self.making.store(false, Ordering::Relaxed);
+            made?;
+        }
         loop {
             let last: i64 = db.query_row("SELECT position FROM progress", [], |row| row.get(0))?;
             let events = self.archive.events_after(last, STEP)?;
@@ -114,6 +163,59 @@ impl SearchIndex {
     }
 }
 
+impl SearchIndex {
+    /// Makes it of the history, which says all that was published up to the position, and may say more: what came
+    /// after is learnt again, in its order, and ends as the history says it.
+    fn make(&self, db: &mut Connection, position: i64) -> Result<()> {
+        db.execute_batch("DELETE FROM said; DELETE FROM messages;")?;
+        db.execute("UPDATE progress SET position = ?1", [NOTHING])?;
+        let mut id = FIRST_OF_HISTORY;
+        for room in &self.history.rooms {
+            let mut after = 0;
+            loop {
+                let told = self.history.told(room, after)?;
+                let transaction = db.transaction()?;
+                for one in &told.messages {
+                    insert(&transaction, id, room, one.seq, one.message_id.as_str(), &one.found_by)?;
+                    id += 1;
+                }
+                transaction.commit()?;
+                match told.next {
+                    Some(next) => after = next,
+                    None => break,
+                }
+            }
+        }
+        db.execute("UPDATE progress SET position = ?1", [position])?;
+        tracing::info!(messages = id - FIRST_OF_HISTORY, "the search was made of the rooms' history");
+        Ok(())
+    }
+}
+
+impl History {
+    fn told(&self, room: &RoomName, after: u64) -> Result<Told> {
+        let name = self.bridge.declaration().name;
+        let told = self.readers.read_here(name, (self.clock)(), |view| {
+            let sockets = self.bridge.sockets().ok_or_else(|| Failure::bug("a bridge without sockets"))?;
+            let told = sockets.told(room, after, view).now_or_never();
+            told.unwrap_or_else(|| Err(Failure::bug("the history waits for something")))
+        })?;
+        Ok(told)
+    }
+}
+
+fn insert(db: &Connection, id: i64, room: &RoomName, seq: u64, message: &str, found_by: &str) -> Result<()> {
+    db.prepare_cached("INSERT INTO messages VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+        id,
+        room.as_str(),
+        seq,
+        message
+    ])?;
+    db.prepare_cached("INSERT INTO said (rowid, text) VALUES (?1, ?2)")?
+        .execute(params![id, spaced(found_by)])?;
+    Ok(())
+}
+
 fn learn(db: &Connection, position: i64, changed: &RoomChanged) -> Result<()> {
     let message = &changed.message;
     let known: Option<i64> = db
@@ -122,18 +224,11 @@ fn learn(db: &Connection, position: i64, changed: &RoomChanged) -> Result<()> {
         .optional()?;
     match (changed.change, known) {
         (Change::Posted, None) => {
-            db.prepare_cached("INSERT INTO messages VALUES (?1, ?2, ?3, ?4)")?.execute(params![
-                position,
-                message.room.as_str(),
-                changed.seq,
-                message.id.as_str()
-            ])?;
-            db.prepare_cached("INSERT INTO said (rowid, text) VALUES (?1, ?2)")?
-                .execute(params![position, words_of(changed)])?;
+            insert(db, position, &message.room, changed.seq, message.id.as_str(), &words_of(changed))?;
         }
         (Change::Edited, Some(id)) => {
             db.prepare_cached("UPDATE said SET text = ?2 WHERE rowid = ?1")?
-                .execute(params![id, words_of(changed)])?;
+                .execute(params![id, spaced(&words_of(changed))])?;
         }
         (Change::Deleted | Change::Retracted, Some(id)) => {
             db.prepare_cached("DELETE FROM said WHERE rowid = ?1")?.execute([id])?;
@@ -143,26 +238,9 @@ fn learn(db: &Connection, position: i64, changed: &RoomChanged) -> Result<()> {
     Ok(())
 }
 
-/// What a message is found by: its text, who said it, and the names of its files.
 fn words_of(changed: &RoomChanged) -> String {
     let message = &changed.message;
-    let files = message.attachments.iter().map(|file| file.name.as_str());
-    [message.text.as_str(), message.sender.name.as_str()]
-        .into_iter()
-        .chain(files)
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-/// FTS5's expression for all these words, the last as a beginning; whatever signs are among them mean nothing.
-fn pattern(words: &str) -> String {
-    let quoted: Vec<String> = words
-        .split_whitespace()
-        .filter(|word| word.chars().any(char::is_alphanumeric))
-        .take(MAX_WORDS)
-        .map(|word| format!("\"{}\"", word.replace('"', "\"\"")))
-        .collect();
-    if quoted.is_empty() { String::new() } else { format!("{}*", quoted.join(" ")) }
+    found_by(&message.text, &message.sender.name, &message.attachments)
 }
 
 #[async_trait]
@@ -174,6 +252,10 @@ impl Search for SearchIndex {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<u64>, Failure> {
+        if self.making.load(Ordering::Relaxed) {
+            let reason = "the search is being made again: try in a moment";
+            return Err(Failure::retry_after(reason, std::time::Duration::from_secs(10)));
+        }
         self.find_now(room, words, before, limit)
             .map_err(|error| Failure::retry(format!("the search does not answer: {error}")))
     }
@@ -181,15 +263,3 @@ impl Search for SearchIndex {
 
 /// The index, shared.
 pub(crate) type Shared = Arc<SearchIndex>;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signs_in_a_search_mean_nothing() {
-        assert_eq!(pattern("Ann said"), "\"Ann\" \"said\"*");
-        assert_eq!(pattern("a\"b OR -c*"), "\"a\"\"b\" \"OR\" \"-c*\"*");
-        assert_eq!(pattern(" * \" "), "");
-    }
-}
