@@ -61,8 +61,10 @@ impl Server {
         command.current_dir(directory.path()).stderr(Stdio::null());
         let (child, port) = start(command, " at http://127.0.0.1:").await?;
         let http = reqwest::Client::new();
+        // A hub that is started again remembers who was there.
+        let name = format!("Load {}", rand::random::<u16>());
         let request =
-            http.post(format!("http://127.0.0.1:{port}/api/session/guest")).json(&json!({ "name": "Load" }));
+            http.post(format!("http://127.0.0.1:{port}/api/session/guest")).json(&json!({ "name": name }));
         let response = request.send().await?.error_for_status()?;
         let cookie = response.headers().get("set-cookie").context("no cookie")?.to_str()?;
         let cookie = Some(cookie.split(';').next().unwrap_or_default().to_owned());
