@@ -231,11 +231,9 @@ pub(super) async fn told(room: &RoomName, after: u64, view: &dyn View) -> Result
             continue;
         }
         let found_by = found_by(&entry.text, &entry.sender.name, &entry.attachments);
-        messages.push(ToldMessage {
-            seq: store::number(&item.sort)?,
-            message_id: entry.message_id,
-            found_by,
-        });
+        let Entry { message_id, time, attachments, .. } = entry;
+        let files = attachments.into_iter().filter_map(|file| file.blob).collect();
+        messages.push(ToldMessage { seq: store::number(&item.sort)?, message_id, time, found_by, files });
     }
     let next = page.next.map(|next| store::number(&next)).transpose()?;
     Ok(Told { messages, next })

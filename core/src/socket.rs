@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bridge::Reading;
 use crate::failure::Failure;
-use crate::id::{ArrivalId, MessageId};
+use crate::id::{ArrivalId, BlobId, MessageId};
 use crate::message::Attachment;
 use crate::room::RoomName;
 use crate::store::View;
@@ -179,8 +179,12 @@ pub struct ToldMessage {
     pub seq: u64,
     /// Its id.
     pub message_id: MessageId,
+    /// When it was said.
+    pub time: Timestamp,
     /// As [`found_by`] says.
     pub found_by: String,
+    /// The files that it shows.
+    pub files: Vec<BlobId>,
 }
 
 /// What a message is found by, a line each: its text, who said it, and the names of its files.

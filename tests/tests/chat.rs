@@ -134,6 +134,20 @@ async fn an_edit_a_deletion_a_reaction_and_a_thread_travel() {
     assert_eq!(his.change(react).await["kind"], "accepted");
     let reacted = hers.until("the reaction", |frame| frame["change"] == "reacted").await;
     assert_eq!(reacted["message"]["reactions"][0]["people"][0]["name"], "Bob");
+    // One may react to one's own message too, and take it away again.
+    let mut own = json!({ "kind": "react", "id": "o", "room": "lobby", "message_id": id, "reaction": "tada",
+        "added": true });
+    assert_eq!(hers.change(own.clone()).await["kind"], "accepted");
+    let reacted = his.until("her own", |frame| frame["reaction"]["name"] == "tada").await;
+    assert_eq!(
+        (&reacted["by"]["name"], &reacted["message"]["reactions"][0]["people"]),
+        (&json!("Ann"), &json!([{ "id": ann.person["id"], "name": "Ann" }]))
+    );
+    (own["id"], own["added"]) = (json!("p"), json!(false));
+    assert_eq!(hers.change(own).await["kind"], "accepted");
+    let taken = |frame: &Value| frame["reaction"] == json!({ "name": "tada", "added": false });
+    let reactions = his.until("it is taken away", taken).await["message"]["reactions"].clone();
+    assert_eq!(reactions.as_array().unwrap().len(), 1, "Bob's stays: {reactions}");
     let name =
         |messages: &[Value]| messages.iter().map(|it| it["reactions"][0]["name"].clone()).collect::<Vec<_>>();
     until("it is in Slack", || async { name(&house.channel(CHANNEL).await) == ["thumbsup"] }).await;

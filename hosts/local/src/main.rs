@@ -17,6 +17,7 @@ mod wiring;
 mod metrics;
 mod search;
 mod trace;
+mod upkeep;
 
 mod cli;
 

@@ -8,19 +8,22 @@
 //! Rows have the position of their message's posting as number, so that the newest come first without sorting; what
 //! was taken from the history has numbers below all positions, in the order of each room.
 
+mod files;
 mod words;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use async_trait::async_trait;
+pub(crate) use files::Standing;
 use futures::FutureExt;
 use rusqlite::{Connection, OptionalExtension, params};
 use switchboard_core::event::{Change, RoomChanged};
 use switchboard_core::socket::found_by;
-use switchboard_core::{Bridge, Detail, Event, Failure, RoomName, Search, Timestamp, Told};
+use switchboard_core::{BlobId, Bridge, Detail, Event, Failure, RoomName, Search, Timestamp, Told};
 use words::{TOKENIZE, pattern, spaced};
 
 use crate::bus::archive::Archive;
@@ -29,7 +32,7 @@ use crate::bus::readers::Readers;
 /// Events read at a time while catching up.
 const STEP: usize = 2000;
 /// Grows when the index is made in another way: one of an older layout is made again.
-const LAYOUT_VERSION: i64 = 2;
+const LAYOUT_VERSION: i64 = 3;
 /// The progress of an index with nothing in it.
 const NOTHING: i64 = -1;
 /// What was taken from the history is numbered from here: far below every position.
@@ -85,6 +88,36 @@ impl SearchIndex {
         Ok(())
     }
 
+    /// How these files stand, as far as the last keeping up knows.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn standing(&self, files: &[BlobId]) -> Result<HashMap<BlobId, Standing>> {
+        let mut open = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        let db = match open.take() {
+            Some(db) => db,
+            None => self.open()?,
+        };
+        let standing = files::standing(&db, files)?;
+        *open = Some(db);
+        Ok(standing)
+    }
+
+    /// These files are removed.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn forget_files(&self, files: &[BlobId]) -> Result<()> {
+        let mut open = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        let db = match open.take() {
+            Some(db) => db,
+            None => self.open()?,
+        };
+        files::forget(&db, files)?;
+        *open = Some(db);
+        Ok(())
+    }
+
     fn find_now(&self, room: &RoomName, words: &str, before: Option<u64>, limit: usize) -> Result<Vec<u64>> {
         let wanted = pattern(words);
         if wanted.is_empty() {
@@ -123,7 +156,8 @@ impl SearchIndex {
         let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if version != LAYOUT_VERSION {
             db.execute_batch(
-                "DROP TABLE IF EXISTS said; DROP TABLE IF EXISTS messages; DROP TABLE IF EXISTS progress;",
+                "DROP TABLE IF EXISTS said; DROP TABLE IF EXISTS messages; DROP TABLE IF EXISTS progress; \
+                 DROP TABLE IF EXISTS files;",
             )?;
         }
         db.execute_batch(&format!(
@@ -134,6 +168,7 @@ impl SearchIndex {
              CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL) STRICT;
              INSERT OR IGNORE INTO progress VALUES (1, {NOTHING});"
         ))?;
+        db.execute_batch(files::TABLES)?;
         db.pragma_update(None, "user_version", LAYOUT_VERSION)?;
         Ok(db)
     }
@@ -167,7 +202,7 @@ impl SearchIndex {
     /// Makes it of the history, which says all that was published up to the position, and may say more: what came
     /// after is learnt again, in its order, and ends as the history says it.
     fn make(&self, db: &mut Connection, position: i64) -> Result<()> {
-        db.execute_batch("DELETE FROM said; DELETE FROM messages;")?;
+        db.execute_batch("DELETE FROM said; DELETE FROM messages; DELETE FROM files;")?;
         db.execute("UPDATE progress SET position = ?1", [NOTHING])?;
         let mut id = FIRST_OF_HISTORY;
         for room in &self.history.rooms {
@@ -177,6 +212,7 @@ impl SearchIndex {
                 let transaction = db.transaction()?;
                 for one in &told.messages {
                     insert(&transaction, id, room, one.seq, one.message_id.as_str(), &one.found_by)?;
+                    files::show(&transaction, &one.message_id, one.time, one.files.iter())?;
                     id += 1;
                 }
                 transaction.commit()?;
@@ -222,6 +258,14 @@ fn learn(db: &Connection, position: i64, changed: &RoomChanged) -> Result<()> {
         .prepare_cached("SELECT id FROM messages WHERE message = ?1")?
         .query_row([message.id.as_str()], |row| row.get(0))
         .optional()?;
+    match changed.change {
+        Change::Posted | Change::Edited => {
+            let shown = message.attachments.iter().filter_map(|file| file.blob.as_ref());
+            files::show(db, &message.id, message.time, shown)?;
+        }
+        Change::Deleted | Change::Retracted => files::gone(db, &message.id)?,
+        Change::Reacted => {}
+    }
     match (changed.change, known) {
         (Change::Posted, None) => {
             insert(db, position, &message.room, changed.seq, message.id.as_str(), &words_of(changed))?;
