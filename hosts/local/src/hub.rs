@@ -19,8 +19,9 @@ use url::Url;
 
 use crate::bus::archive::Archive;
 use crate::bus::inbox::Inbox;
+use crate::bus::log::{Log, Outlet, Progress, Start};
 use crate::bus::readers::Readers;
-use crate::bus::{Parts, Start, Writer, database};
+use crate::bus::{Parts, Writer, database};
 use crate::config::Configuration;
 use crate::metrics::Metrics;
 use crate::outside::{FileBlobs, Ground, carry_out};
@@ -88,7 +89,8 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
         clock: Arc::clone(&clock),
     });
     let (stop, stopping) = watch::channel(false);
-    let readers = Arc::new(Readers::new(&path, &names));
+    let (log, progress) = (Log::open(&path)?, Arc::new(Progress::new()));
+    let readers = Arc::new(Readers::new(&path, &names, Arc::clone(&progress)));
     let chat = Chat::read(&settings).map_err(|error| CannotStart(error.to_string()))?;
     let sign_in_words = who_signs_in(&chat, settings.listens_on);
     let page_hosts = PageHosts::new(chat.hosts.iter().cloned().chain(public.host_str().map(str::to_owned)));
@@ -141,9 +143,13 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
         inbox: Arc::clone(&inbox),
         clock: Arc::clone(&clock),
         random: Box::new(rand::random::<f64>),
-        start: Box::new(start),
-        push: Box::new(move |pushes| pushed.push(pushes)),
-        shown: shown.clone(),
+        outlet: Outlet {
+            start: Box::new(start),
+            push: Box::new(move |pushes| pushed.push(pushes)),
+            shown: shown.clone(),
+            metrics: Arc::clone(&metrics),
+        },
+        progress,
         metrics: Arc::clone(&metrics),
     })
     .map_err(|error| CannotStart(format!("{error:#}")))?;
@@ -168,7 +174,7 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
     });
     let router = web::router(&hub).merge(sandbox.router(&hub));
     announce(&configuration, &base, &public, &sign_in_words);
-    let writer = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run())?;
+    let writer = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(&log))?;
     let server = tokio::spawn(web::server::serve(listener, router, stopping.clone()));
     if let Some(directory) = configuration.wiring_directory.clone() {
         tokio::spawn(wiring::watch(directory, Arc::clone(&inbox), stopping.clone()));

@@ -118,6 +118,16 @@ impl Archive {
         Ok(self.open()?.query_row("SELECT COALESCE(MIN(position), 0) FROM events", [], |row| row.get(0))?)
     }
 
+    /// The id of the event at a position, as it is stored; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) fn id_at(&self, position: i64) -> Result<Option<Vec<u8>>> {
+        let db = self.open()?;
+        let mut statement = db.prepare("SELECT id FROM events WHERE position = ?1")?;
+        Ok(statement.query_row([position], |row| row.get(0)).optional()?)
+    }
+
     /// Dead letters, oldest first, after an id.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The durable bus of one machine: it gives EventBridge's meaning to one file and one thread.
 //!
 //! ```text
-//!   doors ──▶ inbox ──▶ writer thread ──▶ one transaction a batch ──▶ fsync ──▶ answers, effects, tail
+//!   doors ──▶ inbox ──▶ writer thread ──▶ one transaction a batch ──▶ log thread: fsync ──▶ answers, effects, tail
 //!               ▲           │ decide / permit / settle, in the batch's transaction
 //!               └───────────┴── reports of effects, which run on the async threads
 //! ```
@@ -14,10 +14,11 @@
 pub(crate) mod archive;
 pub(crate) mod database;
 pub(crate) mod inbox;
+pub(crate) mod log;
 mod queue;
 pub(crate) mod readers;
 mod rows;
 mod view;
 mod writer;
 
-pub(crate) use writer::{Parts, Start, Writer};
+pub(crate) use writer::{Parts, Writer};

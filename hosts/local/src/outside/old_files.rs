@@ -124,6 +124,7 @@ mod tests {
 
     use super::*;
     use crate::bus::database;
+    use crate::bus::log::Progress;
     use crate::bus::readers::Readers;
     use crate::search::History;
 
@@ -157,7 +158,7 @@ mod tests {
             let history = History {
                 bridge: Arc::new(WebChat::new(&settings).unwrap()),
                 rooms: vec!["lobby".parse().unwrap()],
-                readers: Arc::new(Readers::new(&path, &["web_chat"])),
+                readers: Arc::new(Readers::new(&path, &["web_chat"], Arc::new(Progress::new()))),
                 clock: Arc::new(now),
             };
             let archive = Archive::new(&path);

@@ -32,7 +32,7 @@ use crate::bus::readers::Readers;
 /// Events read at a time while catching up.
 const STEP: usize = 2000;
 /// Grows when the index is made in another way: one of an older layout is made again.
-const LAYOUT_VERSION: i64 = 3;
+const LAYOUT_VERSION: i64 = 4;
 /// The progress of an index with nothing in it.
 const NOTHING: i64 = -1;
 /// What was taken from the history is numbered from here: far below every position.
@@ -165,8 +165,8 @@ impl SearchIndex {
              CREATE TABLE IF NOT EXISTS messages (id INTEGER PRIMARY KEY, room TEXT NOT NULL, seq INTEGER NOT NULL,
                  message TEXT NOT NULL UNIQUE) STRICT;
              CREATE UNIQUE INDEX IF NOT EXISTS messages_of_room ON messages (room, seq);
-             CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL) STRICT;
-             INSERT OR IGNORE INTO progress VALUES (1, {NOTHING});"
+             CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL, event BLOB) STRICT;
+             INSERT OR IGNORE INTO progress VALUES (1, {NOTHING}, NULL);"
         ))?;
         db.execute_batch(files::TABLES)?;
         db.pragma_update(None, "user_version", LAYOUT_VERSION)?;
@@ -174,9 +174,8 @@ impl SearchIndex {
     }
 
     fn catch_up(&self, db: &mut Connection) -> Result<()> {
-        let last: i64 = db.query_row("SELECT position FROM progress", [], |row| row.get(0))?;
-        let (first, newest) = (self.archive.first_position()?, self.archive.last_position()?);
-        if last == NOTHING || last > newest || last + 1 < first {
+        if !self.follows(db)? {
+            let newest = self.archive.last_position()?;
             self.making.store(true, Ordering::Relaxed);
             let made = self.make(db, newest);
             self.making.store(false, Ordering::Relaxed);
@@ -192,18 +191,35 @@ impl SearchIndex {
                     learn(&transaction, *position, &changed)?;
                 }
             }
-            transaction.execute("UPDATE progress SET position = ?1", [newest])?;
+            reached(&transaction, *newest, self.archive.id_at(*newest)?)?;
             transaction.commit()?;
         }
     }
 }
 
 impl SearchIndex {
+    /// Whether what the archive has now follows what is in the index. After a power cut, or with a store that was put
+    /// back, there may be another event at the position that it has reached.
+    fn follows(&self, db: &Connection) -> Result<bool> {
+        let (last, event): (i64, Option<Vec<u8>>) =
+            db.query_row("SELECT position, event FROM progress", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let there = match last {
+            NOTHING => return Ok(false),
+            // An archive without events has no id, and the next event is the first.
+            0 => return Ok(self.archive.first_position()? <= 1),
+            last => self.archive.id_at(last)?,
+        };
+        match there {
+            Some(id) => Ok(event == Some(id)),
+            None => Ok(last < self.archive.last_position()? && last + 1 >= self.archive.first_position()?),
+        }
+    }
+
     /// Makes it of the history, which says all that was published up to the position, and may say more: what came
     /// after is learnt again, in its order, and ends as the history says it.
     fn make(&self, db: &mut Connection, position: i64) -> Result<()> {
         db.execute_batch("DELETE FROM said; DELETE FROM messages; DELETE FROM files;")?;
-        db.execute("UPDATE progress SET position = ?1", [NOTHING])?;
+        reached(db, NOTHING, None)?;
         let mut id = FIRST_OF_HISTORY;
         for room in &self.history.rooms {
             let mut after = 0;
@@ -222,7 +238,7 @@ impl SearchIndex {
                 }
             }
         }
-        db.execute("UPDATE progress SET position = ?1", [position])?;
+        reached(db, position, self.archive.id_at(position)?)?;
         tracing::info!(messages = id - FIRST_OF_HISTORY, "the search was made of the rooms' history");
         Ok(())
     }
@@ -238,6 +254,12 @@ impl History {
         })?;
         Ok(told)
     }
+}
+
+/// All up to this position is in the index; the event there has this id.
+fn reached(db: &Connection, position: i64, event: Option<Vec<u8>>) -> Result<()> {
+    db.execute("UPDATE progress SET position = ?1, event = ?2", params![position, event])?;
+    Ok(())
 }
 
 fn insert(db: &Connection, id: i64, room: &RoomName, seq: u64, message: &str, found_by: &str) -> Result<()> {

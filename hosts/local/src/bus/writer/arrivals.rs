@@ -13,7 +13,7 @@ use crate::bus::view::lock;
 impl Writer {
     pub(super) fn knock(&mut self, job: DoorJob) -> Fatal<()> {
         let Some(index) = self.by_name.get(job.door).copied() else {
-            self.batch.answers.push((job.answer, Err(Failure::bug(format!("no door {}", job.door)))));
+            self.batch.sealed.answers.push((job.answer, Err(Failure::bug(format!("no door {}", job.door)))));
             return Ok(());
         };
         let door = self.listeners[index].id;
@@ -21,7 +21,7 @@ impl Writer {
             && let Some(reply) = rows::find_arrival(&lock(&self.db), door, &job.arrival)?
         {
             self.parts.metrics.repeated_arrivals.inc();
-            self.batch.answers.push((job.answer, Ok(reply.unwrap_or_else(Reply::empty))));
+            self.batch.sealed.answers.push((job.answer, Ok(reply.unwrap_or_else(Reply::empty))));
             return Ok(());
         }
         let to = For { listener: index, origin: None };
@@ -46,7 +46,7 @@ impl Writer {
             }
             Err(failure) => Err(failure),
         };
-        self.batch.answers.push((job.answer, result));
+        self.batch.sealed.answers.push((job.answer, result));
         Ok(())
     }
 
@@ -94,7 +94,7 @@ impl Writer {
             Order::Discard(id, answer) => {
                 let taken = rows::take_dead_letter(&lock(&self.db), id)?;
                 info!(dead_letter = id, found = taken.is_some(), "a dead letter is discarded");
-                self.batch.orders.push((answer, taken.is_some()));
+                self.batch.sealed.orders.push((answer, taken.is_some()));
             }
             Order::Redrive(id, answer) => {
                 let taken = rows::take_dead_letter(&lock(&self.db), id)?;
@@ -107,7 +107,7 @@ impl Writer {
                     Some(Buried { .. }) => false,
                 };
                 info!(dead_letter = id, found, "a dead letter is tried again");
-                self.batch.orders.push((answer, found));
+                self.batch.sealed.orders.push((answer, found));
             }
         }
         Ok(())

@@ -94,7 +94,7 @@ impl Writer {
         for effect in outcome.effects {
             self.add_effect(to, effect);
         }
-        self.batch.pushes.extend(outcome.pushes);
+        self.batch.sealed.pushes.extend(outcome.pushes);
         Ok(Ok(Outcome { reply: outcome.reply, next_part: outcome.next_part, ..Outcome::default() }))
     }
 
@@ -160,8 +160,8 @@ impl Writer {
                 self.batch.deliveries.insert((index, position));
             }
         }
-        if self.parts.shown.receiver_count() > 0 {
-            self.batch.shown.push((position, bytes.into()));
+        if self.parts.outlet.shown.receiver_count() > 0 {
+            self.batch.sealed.shown.push((position, bytes.into()));
         }
         Ok(())
     }

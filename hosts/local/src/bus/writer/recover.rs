@@ -14,17 +14,17 @@ impl Writer {
     /// After a failed commit: nothing of the turn happened, so what is in memory is read again.
     pub(super) fn give_up_turn(&mut self) {
         self.parts.metrics.writable.set(0);
-        let batch = std::mem::take(&mut self.batch);
-        for start in batch.starts {
+        let sealed = std::mem::take(&mut self.batch).sealed;
+        for start in sealed.starts {
             // It was never started: its place is free again.
             if let Some(listener) = self.in_flight.remove(&start.id) {
                 self.listeners[listener].acting -= 1;
             }
         }
-        for (answer, _) in batch.answers {
+        for (answer, _) in sealed.answers {
             answer.send(Err(Failure::retry("what followed could not be stored")));
         }
-        drop(batch.orders);
+        drop(sealed.orders);
         if let Err(failed) = lock(&self.db).execute_batch("ROLLBACK") {
             // Some errors have rolled back by themselves.
             warn!(error = %failed, "nothing to roll back");
