@@ -19,7 +19,7 @@ use super::places::Places;
 use super::socket::{Batch, Numbered, text_frame};
 
 /// How long a room rests after it spoke, for each reader; and at most.
-const REST_A_READER: Duration = Duration::from_micros(20);
+const REST_A_READER: Duration = Duration::from_micros(40);
 const REST: Duration = Duration::from_millis(50);
 /// Most bytes of one batch.
 const BATCH_BYTES: usize = 128 * 1024;
