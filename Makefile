@@ -117,10 +117,12 @@ $(LIGHTHOUSE)/.done: tests/browser/lighthouse/package.json tests/browser/lightho
 	npm ci --prefix $(LIGHTHOUSE) --ignore-scripts --silent
 	touch $@
 
-## Load on the chat: 10,000 idle sockets, a busy room, the same room by socket.io. Needs `ulimit -n` above 25000.
+## Load on the chat: 10,000 idle sockets, a busy room, the same room by socket.io, rooms of up to 10,000,000 messages
+## (5 GB for a while). Needs `ulimit -n` above 11000.
 load: build setup
 	$(CARGO) build --release --locked --package switchboard-stories --bin load
 	$(TARGET)/release/load idle
+	$(TARGET)/release/load pages
 	$(TARGET)/release/load busy
 	$(TARGET)/release/load busy 1000 40 20 --cut
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(TARGET)/release/load peer

@@ -18,6 +18,7 @@ mod wiring;
 mod metrics;
 mod search;
 mod trace;
+mod upkeep;
 
 mod cli;
 

@@ -3,6 +3,7 @@
 //! Readers have connections of their own, see what is committed, and hold nobody up. Numbers and texts are in
 //! the events; whoever asks here has been let in by `web::access`.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -12,6 +13,7 @@ use serde_json::value::RawValue;
 use switchboard_core::Timestamp;
 
 use super::database;
+use crate::outside::collect_files;
 
 /// Most events of one trace.
 const MAX_TRACED: usize = 500;
@@ -119,6 +121,16 @@ impl Archive {
         Ok(self.open()?.query_row("SELECT COALESCE(MIN(position), 0) FROM events", [], |row| row.get(0))?)
     }
 
+    /// The id of the event at a position, as it is stored; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) fn id_at(&self, position: i64) -> Result<Option<Vec<u8>>> {
+        let db = self.open()?;
+        let mut statement = db.prepare("SELECT id FROM events WHERE position = ?1")?;
+        Ok(statement.query_row([position], |row| row.get(0)).optional()?)
+    }
+
     /// Dead letters, oldest first, after an id.
     ///
     /// # Errors
@@ -169,6 +181,37 @@ impl Archive {
             });
         }
         Ok(traced)
+    }
+}
+
+/// Texts that may name a file which is still needed: of what is to be done, and of what somebody may redrive.
+const STILL_NEEDED: [&str; 4] = [
+    "SELECT body FROM effects WHERE state < 3",
+    "SELECT f.body FROM dead_letters d JOIN effects f ON f.id = d.effect",
+    "SELECT e.body FROM dead_letters d JOIN events e ON e.position = d.position",
+    "SELECT e.body FROM deliveries d JOIN events e ON e.position = d.position WHERE d.state < 2",
+];
+
+impl Archive {
+    /// The files that are named by what is open, by dead letters, and by what these bridges keep.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) fn files_that_are_named(&self, bridges: &[&str]) -> Result<HashSet<String>> {
+        let db = self.open()?;
+        let of_bridges = bridges
+            .iter()
+            .map(|name| format!("SELECT body FROM items_{name} WHERE instr(body, 'blob_') > 0"));
+        let mut named = HashSet::new();
+        for sql in STILL_NEEDED.into_iter().map(str::to_owned).chain(of_bridges) {
+            let mut statement = db.prepare(&sql)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let body = row.get_ref(0)?.as_bytes()?;
+                collect_files(&String::from_utf8_lossy(body), &mut named);
+            }
+        }
+        Ok(named)
     }
 }
 
