@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_bridges::settings::Document;
+use switchboard_bridges::settings::{Carries, Document};
 use switchboard_bridges::{ConfigError, Settings};
 use switchboard_core::{Links, Rooms, Secret};
 use switchboard_rules::wiring::Wiring;
@@ -146,6 +146,7 @@ impl Configuration {
             rooms: Arc::clone(&self.rooms),
             links: Links::new(public_base_url, link_key),
             listens_on: Some(self.listen.ip()),
+            carries: Carries::default(),
             document: self.document.clone(),
         }
     }

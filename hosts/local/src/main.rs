@@ -9,7 +9,6 @@ mod hub;
 mod bus;
 mod outside;
 mod sandbox;
-mod sign_in;
 mod sockets;
 mod web;
 mod wiring;

@@ -1,7 +1,7 @@
 //! What both hosts do in the same way, written once: keep an outcome within its limits, carry out one attempt of
-//! an effect, decide when to try again, reach the providers over HTTP.
+//! an effect, decide when to try again, reach the providers over HTTP, verify who an issuer's account is.
 //!
-//! Deliberately absent: where things are stored, what hands events out, who is let in at a door. Those are each
+//! Deliberately absent: where things are stored, what hands events out, who is let in at a provider's door. Those are each
 //! host's own.
 
 pub mod again;
@@ -9,3 +9,4 @@ pub mod attempt;
 pub mod http;
 pub mod limits;
 pub mod rooms;
+pub mod sign_in;

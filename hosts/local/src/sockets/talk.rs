@@ -376,7 +376,8 @@ impl Talk<'_> {
         if hello {
             self.greeted = true;
             let now: Timestamp = (self.exchange.ground.clock)();
-            let word = Word::Hello { connection: &self.socket.connection, now, rooms: &words };
+            let (connection, ping_s) = (&self.socket.connection, PING_AFTER.as_secs() as u32);
+            let word = Word::Hello { connection, now, ping_s, rooms: &words };
             self.socket.send(text_frame(&self.exchange.say(&word)));
         } else {
             for (room, seq, people) in &words {
@@ -461,7 +462,7 @@ impl Talk<'_> {
         let (person, room) = (person.clone(), room.clone());
         self.exchange
             .read(move |sockets, reading, handle| {
-                handle.block_on(sockets.missed(&person, &room, after, reading))
+                handle.block_on(sockets.missed(Some(&person), &room, after, reading))
             })
             .await
     }
@@ -487,7 +488,7 @@ impl Exchange {
             .readers
             .read(name, now, move |view| {
                 let ground = &exchange.ground;
-                let reading = Reading { view, search: &*ground.search, blobs: &ground.blobs, now };
+                let reading = Reading { view, search: Some(&*ground.search), blobs: &ground.blobs, now };
                 let sockets = exchange.sockets().ok_or_else(|| Failure::bug("a bridge without sockets"))?;
                 work(sockets, &reading, &handle)
             })
