@@ -118,7 +118,8 @@ async fn an_account_signs_in_and_has_its_roles_and_an_answer_counts_once_and_for
     let end = browser.open(&format!("{base}/api/session/oidc/start?next=/welcome")).await;
     assert_eq!(end, (format!("{base}/welcome"), 200));
     let cookie = browser.cookie(&base, "switchboard_session").expect("a session");
-    let ann = Guest { base: base.clone(), http: issuer.http.clone(), cookie, person: Value::Null };
+    let ann =
+        Guest { base: base.clone(), http: issuer.http.clone(), cookie, person: Value::Null, sockets: None };
     let (_, session) = ann.ask("GET", "/api/session", Value::Null).await;
     assert_eq!(session["person"]["name"], "Ann Account");
     assert_eq!(session["person"]["roles"], json!(["member", "moderator", "operator"]));
