@@ -301,6 +301,27 @@ ASKED = {
 MEMBERS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
 
 
+def asked_for(cloudtrail, key, name):
+    """Every call of this name that was made with this key. The emulator gives the newest fifty and no token for more,
+    so it is asked again for those that are no newer than the oldest, to the microsecond, which boto3 would round."""
+    wanted = {"AccessKeyId": key, "EventName": name}
+    attributes = [{"AttributeKey": k, "AttributeValue": v} for k, v in wanted.items()]
+    events, until = {}, None
+
+    def ask_until(params, **_):
+        params["body"] = json.dumps(json.loads(params["body"]) | ({"EndTime": until} if until else {})).encode()
+
+    cloudtrail.meta.events.register("before-call.cloudtrail.LookupEvents", ask_until, unique_id="until")
+    while True:
+        page = cloudtrail.lookup_events(LookupAttributes=attributes, MaxResults=50)["Events"]
+        new = {event["EventId"]: event for event in page if event["EventId"] not in events}
+        events |= new
+        if len(page) < 50 or not new:
+            cloudtrail.meta.events.unregister("before-call.cloudtrail.LookupEvents", unique_id="until")
+            return list(events.values())
+        until = page[-1]["EventTime"].timestamp() + 1e-6
+
+
 def calls():
     """Which function has asked for what: {function: {action: count}}.
 
@@ -312,15 +333,7 @@ def calls():
         counts = found.setdefault(function, {})
         for service, names in ASKED.items():
             for name in names:
-                wanted = {"AccessKeyId": key, "EventName": name}
-                attributes = [{"AttributeKey": k, "AttributeValue": v} for k, v in wanted.items()]
-                events, more = [], {}
-                while True:
-                    page = cloudtrail.lookup_events(LookupAttributes=attributes, MaxResults=50, **more)
-                    events += page["Events"]
-                    if not page.get("NextToken") or not page["Events"]:
-                        break
-                    more = {"NextToken": page["NextToken"]}
+                events = asked_for(cloudtrail, key, name)
                 actions = [name] * len(events)
                 if name == "TransactWriteItems":
                     for event in events:

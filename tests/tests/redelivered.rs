@@ -150,12 +150,14 @@ async fn what_slack_told_while_the_hub_was_away_it_tells_again() {
 #[tokio::test]
 async fn a_room_shows_what_many_say_at_once_in_one_order_everywhere() {
     let house = House::open(LOBBY).await;
-    let phones: Vec<String> = (0..6).map(|number| format!("+1415555013{number}")).collect();
+    // On AWS each answer and each text is some twenty requests, and the emulator has two cores for all of them.
+    let (many, texts) = if deployed() { (3, 4) } else { (6, 5) };
+    let phones: Vec<String> = (0..many).map(|number| format!("+1415555013{number}")).collect();
     for (number, phone) in phones.iter().enumerate() {
         house.join("lobby", &[(phone, &format!("P{number}"))]).await;
     }
     house.join("lobby", &[(ANN, "Ann")]).await;
-    let all = phones.iter().flat_map(|phone| (0..5).map(move |number| (phone, number)));
+    let all = phones.iter().flat_map(|phone| (0..texts).map(move |number| (phone, number)));
     let sent = all.map(|(phone, number)| {
         let house = &house;
         async move {
@@ -164,7 +166,7 @@ async fn a_room_shows_what_many_say_at_once_in_one_order_everywhere() {
         }
     });
     assert!(join_all(sent).await.iter().all(|status| *status == 200));
-    until("all are heard", || async { house.heard(ANN).await.len() >= 30 }).await;
+    until("all are heard", || async { house.heard(ANN).await.len() >= many * texts }).await;
     house.hub.quiet().await;
     let heard = house.heard(ANN).await;
     let shown: Vec<String> =
