@@ -127,10 +127,11 @@ package:
 	mkdir -p target/lambda
 	cp $(TARGET)/lean/bootstrap target/lambda/bootstrap
 
-## Deploys to the AWS account of the environment; docs/aws.md says what has to be there before.
-deploy: package $(SAM)/.done
+## Deploys to the AWS account of the environment, pages and all; docs/aws.md says what has to be there before.
+deploy: package pages $(SAM)/.done
 	SAM_CLI_TELEMETRY=0 $(SAM)/bin/sam deploy --template-file template.yaml --stack-name $(STACK) --resolve-s3 \
 		--capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset $(DEPLOY)
+	$(CARGO) run --quiet --release --locked --package switchboard-lambda --bin switchboard-aws -- pages --stack $(STACK)
 	$(CARGO) run --quiet --release --locked --package switchboard-lambda --bin switchboard-aws -- next --stack $(STACK)
 
 ## Removes the stack. Tables and files stay, unless it was deployed with KeepDataOnDelete=no.

@@ -13,6 +13,7 @@ pub mod browser;
 pub mod chat;
 pub mod clients;
 pub mod hub;
+pub mod issuer;
 pub mod sign;
 
 use std::time::{Duration, Instant};

@@ -5,19 +5,20 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use switchboard_core::Timestamp;
 use switchboard_stories::chat::{Guest, guest};
+use switchboard_stories::issuer::{Browser, Issuer};
 use switchboard_stories::{House, LOBBY, PATIENCE, PUBLIC, until};
 use tokio_tungstenite::tungstenite::Message;
 
 const PHONE: &str = "+14155550123";
 const CHANNEL: &str = "C0LOBBY";
 
-async fn house() -> House {
-    House::open_deployed(&format!("{LOBBY}\n[chat]\nguests = true\nsockets_per_person = 2\n")).await
+async fn house(more: &str) -> House {
+    House::open_deployed(&format!("{LOBBY}\n[chat]\nguests = true\nsockets_per_person = 2\n{more}")).await
 }
 
 #[tokio::test]
 async fn two_people_talk_with_a_phone_and_slack_and_a_cut_line_resumes_exactly_once() {
-    let house = house().await;
+    let house = house("").await;
     house.join("lobby", &[(PHONE, "Pat")]).await;
     let (ann, bob) = (Guest::sign_in_to(&house.hub, "Ann").await, Guest::sign_in_to(&house.hub, "Bob").await);
     let mut hers = ann.connect(json!({ "lobby": {} })).await;
@@ -87,7 +88,9 @@ async fn two_people_talk_with_a_phone_and_slack_and_a_cut_line_resumes_exactly_o
 
 #[tokio::test]
 async fn a_ticket_opens_once_and_who_may_not_gets_nothing() {
-    let house = house().await;
+    let issuer = Issuer::start(PUBLIC).await;
+    let accounts = format!("[chat.oidc]\nissuer = \"{}\"\nclient_id = \"hub\"\n", issuer.address);
+    let house = house(&accounts).await;
     let base = house.hub.base();
     let ann = Guest::sign_in_to(&house.hub, "Ann").await;
     let http = reqwest::Client::new();
@@ -149,5 +152,24 @@ async fn a_ticket_opens_once_and_who_may_not_gets_nothing() {
     let (status, body) = ann.ask("POST", "/api/tickets", Value::Null).await;
     assert_eq!((status, &body["code"]), (401, &json!("signed_out")));
     assert_eq!(guest(&http, &base, "Ann").await.0, 200, "the name is free again");
+    accounts_sign_in(&base, &issuer).await;
     house.close().await;
+}
+
+/// By the issuer's page, and with its token; with one that is none nobody does.
+async fn accounts_sign_in(base: &str, issuer: &Issuer) {
+    let mut browser = Browser::where_leads(&issuer.http, PUBLIC, base);
+    let end = browser.open(&format!("{PUBLIC}/api/session/oidc/start?next=/welcome")).await;
+    assert_eq!(end, (format!("{PUBLIC}/welcome"), 200));
+    let cookie = browser.cookie(PUBLIC, "switchboard_session").expect("a session");
+    let request = issuer.http.get(format!("{base}/api/session")).header("cookie", cookie);
+    let session: Value = request.send().await.unwrap().json().await.unwrap();
+    assert_eq!(session["person"]["name"], "Ann Account");
+    let end = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 600;
+    let claims = json!({ "iss": issuer.address, "aud": "hub", "sub": "bob-1", "name": "Bob", "exp": end });
+    for (key, expected) in [("ours", 200), ("foreign", 401), ("none", 401)] {
+        let token = issuer.mint(key, claims.clone(), json!({})).await;
+        let request = issuer.http.post(format!("{base}/api/tickets")).bearer_auth(token);
+        assert_eq!(request.send().await.unwrap().status(), expected, "{key}");
+    }
 }

@@ -74,6 +74,7 @@ impl Stack {
                     "TwilioAccountSid": TWILIO_ACCOUNT,
                     "TwilioFrom": HUB_NUMBER,
                     "TwilioApiBase": format!("{sandbox}/twilio"),
+                    "OidcClientSecretParameter": "/switchboard/oidc-client-secret",
                     "SlackApiBase": format!("{sandbox}/slack/api"),
                     "ListenerTimeout": "40",
                     "VisibilityTimeout": "40",
@@ -84,6 +85,7 @@ impl Stack {
                     "/switchboard/slack-bot-token": "xoxb-sandbox",
                     "/switchboard/link-key": "a-key-of-the-stories",
                     "/switchboard/token": TOKEN,
+                    "/switchboard/oidc-client-secret": crate::issuer::SECRET,
                 },
             }))
             .await;

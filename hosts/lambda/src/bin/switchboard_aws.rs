@@ -1,11 +1,12 @@
 //! `switchboard-aws`: looks after the stack on AWS, with the credentials of the environment.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use switchboard_lambda::Clients;
-use switchboard_lambda::stack::{self, doctor, next};
+use switchboard_lambda::stack::{self, doctor, next, pages};
 
 /// Looks after the stack on AWS, with the credentials and the region of the environment.
 #[derive(Parser)]
@@ -22,6 +23,12 @@ struct Arguments {
 enum Command {
     /// Checks the deployed stack by doing, and says what to mend.
     Doctor,
+    /// Uploads the pages, as `make pages` has built them.
+    Pages {
+        /// Where they are.
+        #[arg(long, default_value = "web/dist")]
+        from: PathBuf,
+    },
     /// Prints what the providers are to be given: webhook addresses and the Slack app's manifest.
     Next,
 }
@@ -45,6 +52,12 @@ async fn run(arguments: Arguments) -> Result<bool> {
     match arguments.command {
         Command::Next => {
             println!("{}", next::lines(&functions)?);
+            Ok(true)
+        }
+        Command::Pages { from } => {
+            let files = pages::files(&from)?;
+            pages::upload(&clients, pages::bucket(&functions)?, &files).await?;
+            println!("{} files of the pages are uploaded", files.len());
             Ok(true)
         }
         Command::Doctor => {
