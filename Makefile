@@ -17,7 +17,7 @@ WEB := $(shell find web -name node_modules -prune -o -name dist -prune -o -type 
 
 # The stories that are told of the deployed house too, in `make test`; in `make soak` these besides.
 AWS_STORIES := relay media redelivered
-MORE_AWS_STORIES := words edits providers_failing limits
+MORE_AWS_STORIES := words edits providers_failing limits chat_aws
 
 # The stack's name, and what else `sam deploy` is to be told, such as --parameter-overrides or --profile.
 STACK ?= switchboard

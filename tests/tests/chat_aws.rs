@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use switchboard_core::Timestamp;
-use switchboard_stories::chat::{Guest, guest};
+use switchboard_stories::chat::{Guest, Socket, guest};
 use switchboard_stories::issuer::{Browser, Issuer};
-use switchboard_stories::{House, LOBBY, PATIENCE, PUBLIC, until};
+use switchboard_stories::{House, LOBBY, PATIENCE, PUBLIC, deployed, until};
 use tokio_tungstenite::tungstenite::Message;
 
 const PHONE: &str = "+14155550123";
@@ -172,4 +172,88 @@ async fn accounts_sign_in(base: &str, issuer: &Issuer) {
         let request = issuer.http.post(format!("{base}/api/tickets")).bearer_auth(token);
         assert_eq!(request.send().await.unwrap().status(), expected, "{key}");
     }
+}
+
+/// The next frame of a kind; `None` when the line is cut, or silent for long.
+async fn heard(socket: &mut Socket, kind: &str) -> Option<Value> {
+    let next = async {
+        loop {
+            match socket.next().await {
+                Some(frame) if frame["kind"] == kind => return Some(frame),
+                Some(_) => {}
+                None => return None,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), next).await.ok().flatten()
+}
+
+#[tokio::test]
+async fn a_busy_room_is_heard_whole_once_and_in_order_while_lines_are_cut_and_functions_killed() {
+    const WRITERS: u64 = 3;
+    const EACH: u64 = 8;
+    if !deployed() {
+        eprintln!("told in `make soak`: what was killed comes again only when its queue gives it out again");
+        return;
+    }
+    let house = House::open_deployed(&format!("{LOBBY}\n[chat]\nguests = true\n")).await;
+    let mut guests = Vec::new();
+    for number in 0..WRITERS {
+        guests.push(Guest::sign_in_to(&house.hub, &format!("Writer {number}")).await);
+    }
+    let reader = Guest::sign_in_to(&house.hub, "Reader").await;
+    let writing = guests.iter().map(|guest| async move {
+        for number in 0..EACH {
+            // A line that breaks gives no answer: said again on the next one it is the same message.
+            loop {
+                let Ok(mut socket) = guest.open(&guest.ticket().await).await else { continue };
+                socket.say(json!({ "kind": "hello", "version": 1, "rooms": {} })).await;
+                let id = number.to_string();
+                socket.say(json!({ "kind": "post", "id": id, "room": "lobby", "text": id })).await;
+                if heard(&mut socket, "accepted").await.is_some() {
+                    break;
+                }
+            }
+        }
+    });
+    let killing = async {
+        for function in ["web-chat-history", "web-chat-socket", "moderation-gate", "web-chat-history"] {
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            house.hub.stack().unwrap().ask_with(json!({ "do": "kill", "function": function })).await;
+        }
+    };
+    let reading = async {
+        let mut last = 0;
+        while last < WRITERS * EACH {
+            // Each line hears three changes at most, and is cut.
+            let Ok(mut line) = reader.open(&reader.ticket().await).await else { continue };
+            let from = json!({ "lobby": { "after": last } });
+            line.say(json!({ "kind": "hello", "version": 1, "rooms": from })).await;
+            for _ in 0..3 {
+                if last == WRITERS * EACH {
+                    break;
+                }
+                let Ok(change) = tokio::time::timeout(Duration::from_secs(15), line.hear("change")).await
+                else {
+                    break;
+                };
+                assert_eq!(change["seq"], last + 1, "{change}");
+                last += 1;
+            }
+        }
+    };
+    // One whose line holds hears all of it too, unless the function that was to tell it was killed: then it resumes.
+    let mut steady = reader.connect(json!({ "lobby": { "after": 0 } })).await;
+    let ((), (), _) = tokio::join!(reading, killing, futures::future::join_all(writing));
+    house.hub.quiet().await;
+    let rest = steady.rest(Duration::from_secs(1)).await;
+    let heard: Vec<u64> =
+        rest.iter().filter(|it| it["kind"] == "change").map(|it| it["seq"].as_u64().unwrap()).collect();
+    let mut last = 0;
+    for seq in &heard {
+        assert!(*seq <= last + 1, "there is a gap before {seq}: {heard:?}");
+        last = last.max(*seq);
+    }
+    assert_eq!(last, WRITERS * EACH, "{heard:?}");
+    house.end().await;
 }

@@ -15,7 +15,7 @@ use toml::Spanned;
 use url::Url;
 
 /// Names that the environment and the file know; what each means is in README.md.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 15] = [
     "TWILIO_ACCOUNT_SID",
     "TWILIO_AUTH_TOKEN",
     "TWILIO_FROM",
@@ -24,6 +24,8 @@ const NAMES: [&str; 13] = [
     "SLACK_SIGNING_SECRET",
     "SLACK_BOT_TOKEN",
     "SLACK_API_BASE",
+    "OIDC_ISSUER",
+    "OIDC_CLIENT_ID",
     "OIDC_CLIENT_SECRET",
     "PUBLIC_BASE_URL",
     "SWITCHBOARD_TOKEN",

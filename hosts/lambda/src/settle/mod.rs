@@ -116,7 +116,7 @@ impl Settler {
     }
 
     /// What is left of the invocation.
-    fn left(&self) -> Duration {
+    pub(crate) fn left(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
     }
 

@@ -13,10 +13,12 @@ use super::{Exchange, MAX_FRAME_BYTES};
 
 /// Connections that are spoken to at once.
 const AT_ONCE: usize = 64;
-/// How long a round may last before another may follow it: longer than an invocation has for its answer.
-const LEASE: Duration = Duration::from_secs(20);
-/// Rounds of one call, and attempts to begin one.
-const MAX_ROUNDS: usize = 100;
+/// How long a round may last before somebody else takes its caster for dead.
+const LEASE: Duration = Duration::from_secs(10);
+/// How often somebody whose numbers another is to say looks whether it has.
+const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// What an invocation keeps for its end: whatever is unsaid then is said by the next one.
+const FOR_THE_END: Duration = Duration::from_secs(3);
 /// In a room of more people than this nobody is told who comes and goes: it would be more than what is said.
 pub(super) const MAX_PRESENT: usize = 200;
 
@@ -37,15 +39,17 @@ impl Exchange<'_> {
                 numbered.entry(room.clone()).or_default().insert(seq, push.frame);
                 continue;
             }
+            if let Pace::First(kind, every) = &push.pace
+                && !self.line.is_first(kind, *every)
+            {
+                continue;
+            }
             let same = |other: &&mut Push| match (&other.pace, &push.pace) {
-                (Pace::Latest(one, _), Pace::Latest(two, _)) | (Pace::First(one, _), Pace::First(two, _)) => {
-                    one == two && other.to == push.to
-                }
+                (Pace::Latest(one, _), Pace::Latest(two, _)) => one == two && other.to == push.to,
                 _ => false,
             };
             match others.iter_mut().find(same) {
-                Some(other) if matches!(push.pace, Pace::Latest(..)) => *other = push,
-                Some(_) => {}
+                Some(other) => *other = push,
                 None => others.push(push),
             }
         }
@@ -90,24 +94,20 @@ impl Exchange<'_> {
         let mut lost = Lost::default();
         // While rounds of ours follow one another: up to which number they have said.
         let mut said = None;
-        for _ in 0..MAX_ROUNDS {
+        while self.settler.left() > FOR_THE_END {
             let now = crate::now();
             let mut cast = Cast::of(table, room).await?;
             let begun = cast.by == me;
             if let (true, Some(said)) = (begun, said) {
                 cast.sent = cast.sent.max(said);
             }
-            if !begun && said.is_some() {
-                // It took so long that another has followed.
-                break;
-            }
             if !begun && cast.sent >= last {
                 break;
             }
             if !begun && cast.until > now {
-                // Somebody is saying something: what is to be said is said by them.
-                if cast.want >= last || (Cast { want: last, ..cast.clone() }).save(table, room, now).await? {
-                    break;
+                // Somebody is saying something, and says this too; unless they have died.
+                if cast.want >= last || (Cast { want: last, ..cast }).save(table, room, now).await? {
+                    tokio::time::sleep(LOOK_EVERY).await;
                 }
                 continue;
             }

@@ -4,7 +4,9 @@
 //! Two kinds of request, asked through [`crate::signed`] like S3's: a client would add to the artifact what it does
 //! not give in return.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -21,7 +23,12 @@ const WITHIN: Duration = Duration::from_millis(1500);
 pub(crate) struct Line {
     signer: Signer,
     stage: String,
+    /// Until when nothing more of a kind is passed on. Of this process: another one may pass on one more.
+    rests: Arc<Mutex<HashMap<String, Instant>>>,
 }
+
+/// Rests that are over are forgotten when there are so many.
+const SWEEP_AT: usize = 1024;
 
 /// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +44,21 @@ pub(super) enum Told {
 impl Line {
     /// The stage at this address: `https://{api}.execute-api.{region}.amazonaws.com/{stage}`.
     pub(crate) fn new(signer: Signer, stage: &str) -> Self {
-        Self { signer, stage: stage.trim_end_matches('/').to_owned() }
+        Self { signer, stage: stage.trim_end_matches('/').to_owned(), rests: Arc::default() }
+    }
+
+    /// Whether the first of this kind for so long.
+    pub(super) fn is_first(&self, kind: &str, every: Duration) -> bool {
+        let now = Instant::now();
+        let mut rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        if rests.len() >= SWEEP_AT {
+            rests.retain(|_, until| *until > now);
+        }
+        if rests.get(kind).is_some_and(|until| *until > now) {
+            return false;
+        }
+        rests.insert(kind.to_owned(), now + every);
+        true
     }
 
     /// Says something to a connection.
