@@ -13,8 +13,6 @@ use super::{Exchange, MAX_FRAME_BYTES};
 
 /// Connections that are spoken to at once.
 const AT_ONCE: usize = 64;
-/// How long a round may last before somebody else takes its caster for dead.
-const LEASE: Duration = Duration::from_secs(10);
 /// How often somebody whose numbers another is to say looks whether it has.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
 /// What an invocation keeps for its end: whatever is unsaid then is said by the next one.
@@ -113,7 +111,7 @@ impl Exchange<'_> {
             }
             // A round: announce, read who listens, say it.
             cast.to = last.max(cast.want).max(cast.to);
-            cast.until = now.plus(LEASE);
+            cast.until = now.plus(self.line.lease);
             cast.by.clone_from(&me);
             if !cast.save(table, room, now).await? {
                 continue;

@@ -23,10 +23,14 @@ const WITHIN: Duration = Duration::from_millis(1500);
 pub(crate) struct Line {
     signer: Signer,
     stage: String,
+    /// How long a round may last before somebody else takes its caster for dead.
+    pub(super) lease: Duration,
     /// Until when nothing more of a kind is passed on. Of this process: another one may pass on one more.
     rests: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
+/// See [`Line::lease`]: a round of a thousand connections lasts a second, and longer where many are slow.
+const LEASE: Duration = Duration::from_secs(10);
 /// Rests that are over are forgotten when there are so many.
 const SWEEP_AT: usize = 1024;
 
@@ -44,7 +48,7 @@ pub(super) enum Told {
 impl Line {
     /// The stage at this address: `https://{api}.execute-api.{region}.amazonaws.com/{stage}`.
     pub(crate) fn new(signer: Signer, stage: &str) -> Self {
-        Self { signer, stage: stage.trim_end_matches('/').to_owned(), rests: Arc::default() }
+        Self { signer, stage: stage.trim_end_matches('/').to_owned(), lease: LEASE, rests: Arc::default() }
     }
 
     /// Whether the first of this kind for so long.

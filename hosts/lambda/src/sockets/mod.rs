@@ -32,6 +32,9 @@ mod open;
 mod rows;
 mod talk;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use line::Line;
 
 use switchboard_core::{Failure, Missed, Person, Push, RoomName, Sockets, Timestamp, Word};

@@ -94,4 +94,4 @@ pub(crate) fn unanswered<E: std::error::Error>(error: E) -> Failure {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

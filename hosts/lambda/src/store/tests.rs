@@ -16,7 +16,7 @@ use crate::Clients;
 use crate::blobs::Bucket;
 use crate::stack::pages;
 
-async fn table(clients: &Clients, name: &str) -> Table {
+pub(crate) async fn table(clients: &Clients, name: &str) -> Table {
     let attribute = |name| {
         AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build()
     };
