@@ -116,7 +116,7 @@ async fn what_is_open_dead_or_done_is_so_after_the_move() {
 
     let states = "SELECT position, state FROM deliveries ORDER BY position";
     assert_eq!(rows(&at("one"), states), rows(&at("two"), states));
-    let heard = "SELECT position, CAST(heard AS INTEGER) FROM events ORDER BY position";
+    let heard = "SELECT position, heard <> '' FROM events ORDER BY position";
     assert_eq!(rows(&at("one"), heard), rows(&at("two"), heard));
     let letters = "SELECT position, attempts FROM dead_letters ORDER BY position";
     assert_eq!(rows(&at("two"), letters), [(2, 5), (3, 9)]);
