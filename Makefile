@@ -102,6 +102,10 @@ pictures:
 bench: build lighthouse
 	$(CARGO) run --release --locked --package switchboard-stories --bin bench
 	$(CARGO) run --release --locked --package switchboard-rules --example bench
+	$(CARGO) build --profile lean --locked --package switchboard-lambda --features bench --bin bootstrap --bin bare
+	$(CARGO) run --release --locked --package switchboard-lambda --example init -- \
+		$(TARGET)/lean/bootstrap $(TARGET)/lean/bare
+	for program in bootstrap bare; do wc -c $(TARGET)/lean/$$program; gzip -c $(TARGET)/lean/$$program | wc -c; done
 
 ## Lighthouse's marks for each page of the release build; fails below 95 (performance: 90).
 lighthouse: build $(LIGHTHOUSE)/.done
@@ -147,6 +151,8 @@ soak: setup
 	SWITCHBOARD_SOAK_S=3600 $(CARGO) test --release --locked --package switchboard-rules --test agreement -- --nocapture
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_STORIES_ON=aws \
 		$(CARGO) test --locked --no-fail-fast --package switchboard-stories $(MORE_AWS_STORIES:%=--test %)
+	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(CARGO) test --locked --no-fail-fast --package switchboard-stories \
+		--test cost --test least_privilege --test sustained -- --ignored --nocapture
 
 clean:
 	$(CARGO) clean

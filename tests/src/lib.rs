@@ -105,6 +105,13 @@ impl House {
         Self::build(directory, configuration, |_| {}, false, port).await
     }
 
+    /// A hub on this machine that the providers reach at this address.
+    pub async fn open_here_behind(configuration: &str, outside: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let change = |settings: &mut Settings| outside.clone_into(&mut settings.hub_base);
+        Self::build(directory, configuration, change, false, 0).await
+    }
+
     async fn open_in(directory: TempDir, configuration: &str, change: impl FnOnce(&mut Settings)) -> Self {
         Self::build(directory, configuration, change, deployed(), 0).await
     }

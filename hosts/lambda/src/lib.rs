@@ -4,7 +4,7 @@
 //! (`functions`). Reading order: `functions`, `configuration`, `serve` (what this one is), `doors` and `batch` (how
 //! things arrive), `settle` (what every arrival goes through), `store`, `bus`, `queue`, `blobs` (where it goes).
 //!
-//! `stack` is for the operator's program, `switchboard-aws`.
+//! `stack` and `moving` are for the operator's program, `switchboard-aws`.
 //!
 //! Absent here: SQL, sockets, any broker. AWS runs those.
 
@@ -20,11 +20,13 @@ mod media;
 
 mod settle;
 
+pub mod moving;
 pub mod stack;
 
 pub mod blobs;
 mod bus;
 mod clients;
+mod connector;
 mod queue;
 mod signed;
 pub mod store;

@@ -30,7 +30,7 @@ use crate::sign_in::{self, SignIn};
 use crate::sockets::{self, Exchange};
 use crate::trace::TraceIndex;
 use crate::web::access::{Access, PageHosts};
-use crate::{sandbox, upkeep, web, wiring};
+use crate::{moving, sandbox, upkeep, web, wiring};
 
 /// Events that `tail` may be behind before it reads the archive instead.
 const SHOWN: usize = 1024;
@@ -76,6 +76,7 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
             path.display()
         ))
     })?;
+    moving::refuse_half(&connection)?;
     let archive = Archive::new(&path);
     let clock: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(now);
     let metrics = Arc::new(Metrics::new()?);
@@ -90,6 +91,7 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
     });
     let (stop, stopping) = watch::channel(false);
     let (log, progress) = (Log::open(&path)?, Arc::new(Progress::new()));
+    let beside = database::open_for_copying(&path)?;
     let readers = Arc::new(Readers::new(&path, &names, Arc::clone(&progress)));
     let chat = Chat::read(&settings).map_err(|error| CannotStart(error.to_string()))?;
     let sign_in_words = who_signs_in(&chat, settings.listens_on);
@@ -174,7 +176,7 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
     });
     let router = web::router(&hub).merge(sandbox.router(&hub));
     announce(&configuration, &base, &public, &sign_in_words);
-    let writer = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(&log))?;
+    let writer = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(&log, beside))?;
     let server = tokio::spawn(web::server::serve(listener, router, stopping.clone()));
     if let Some(directory) = configuration.wiring_directory.clone() {
         tokio::spawn(wiring::watch(directory, Arc::clone(&inbox), stopping.clone()));
@@ -200,7 +202,7 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
 }
 
 /// Locks the data directory and reads, or makes, the key that signs links.
-fn take_directory(directory: &Path) -> Result<(File, Secret)> {
+pub(crate) fn take_directory(directory: &Path) -> Result<(File, Secret)> {
     let cannot = |what: &str, error: &dyn std::fmt::Display| {
         CannotStart(format!(
             "the data directory {}: {what}: {error} — to mend it: choose another with --data",
@@ -239,7 +241,7 @@ fn take_directory(directory: &Path) -> Result<(File, Secret)> {
     Ok((lock, Secret::new(key)))
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

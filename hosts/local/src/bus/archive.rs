@@ -59,8 +59,11 @@ pub(crate) struct Traced {
 pub(crate) struct TracedDelivery {
     pub(crate) listener: String,
     pub(crate) state: &'static str,
+    /// Attempts that failed.
     pub(crate) attempts: u32,
-    pub(crate) changed: Timestamp,
+    /// When it last changed; `None` where it has ended at the first attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) changed: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -235,10 +238,12 @@ fn dead_letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
 }
 
 fn deliveries_of(db: &Connection, position: i64) -> Result<Vec<TracedDelivery>> {
-    // Deliveries are keyed by listener first: there are few listeners, so asking for each is cheap.
+    // Deliveries are keyed by listener first: there are few listeners, so asking for each is cheap. Who heard the
+    // event and has no row has ended well.
     let mut statement = db.prepare_cached(
-        "SELECT l.id, l.name, d.state, d.attempts, d.changed, d.reason FROM listeners l \
-         JOIN deliveries d ON d.listener = l.id AND d.position = ?1 ORDER BY l.name",
+        "SELECT l.id, l.name, d.state, COALESCE(d.attempts, 0), d.changed, d.reason FROM listeners l \
+         JOIN events e ON e.position = ?1 LEFT JOIN deliveries d ON d.listener = l.id AND d.position = ?1 \
+         WHERE d.listener IS NOT NULL OR instr(' ' || e.heard || ' ', ' ' || l.id || ' ') > 0 ORDER BY l.name",
     )?;
     let mut rows = statement.query([position])?;
     let mut deliveries = Vec::new();
@@ -246,14 +251,14 @@ fn deliveries_of(db: &Connection, position: i64) -> Result<Vec<TracedDelivery>> 
         let listener: i64 = row.get(0)?;
         deliveries.push(TracedDelivery {
             listener: row.get(1)?,
-            state: match row.get::<_, i64>(2)? {
-                0 => "waiting",
-                1 => "acting",
-                2 => "done",
+            state: match row.get::<_, Option<i64>>(2)? {
+                Some(0) => "waiting",
+                Some(1) => "acting",
+                None | Some(2) => "done",
                 _ => "dead",
             },
             attempts: row.get(3)?,
-            changed: Timestamp::from_ms(row.get(4)?),
+            changed: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_ms),
             reason: row.get(5)?,
             effects: effects_of(db, listener, position)?,
         });
