@@ -1,5 +1,6 @@
 //! The pages in a real browser, against the real program with its own sandbox, without a way out of this machine where
-//! it gives a network namespace (`switchboard_stories::alone` says which). What each story tells step by step is in `tests/browser/stories`; a page that asks another host, breaks its policy, or that axe finds fault with, fails it.
+//! it gives a network namespace (`switchboard_stories::alone` says which). What each story tells step by step is in
+//! `tests/browser/stories`; a page that asks another host, breaks its policy, or that axe finds fault with, fails it.
 
 use switchboard_stories::Hub;
 use switchboard_stories::alone::alone;
