@@ -1,5 +1,6 @@
 //! The pages in a real browser, against the real program with its own sandbox, without a way out of this machine where
-//! it gives a network namespace (`switchboard_stories::alone` says which). What each story tells step by step is in `tests/browser/stories`; a page that asks another host, breaks its policy, or that axe finds fault with, fails it.
+//! it gives a network namespace (`switchboard_stories::alone` says which). What each story tells step by step is in
+//! `tests/browser/stories`; a page that asks another host, breaks its policy, or that axe finds fault with, fails it.
 
 use switchboard_stories::Hub;
 use switchboard_stories::alone::alone;
@@ -27,20 +28,32 @@ async fn told(test: &str, story: &str) {
     .await;
 }
 
-macro_rules! stories {
-    ($($test:ident: $story:literal),* $(,)?) => {
-        $(#[tokio::test]
-        async fn $test() {
-            told(stringify!($test), $story).await;
-        })*
-    };
+#[tokio::test]
+async fn two_people_chat_and_all_that_they_do_travels() {
+    told("two_people_chat_and_all_that_they_do_travels", "two_people").await;
 }
 
-stories!(
-    two_people_chat_and_all_that_they_do_travels: "two_people",
-    a_message_travels_everywhere_and_its_writer_sees_where_it_has_got_to: "everywhere",
-    a_cut_line_is_told_what_is_written_is_kept_and_nothing_is_lost_or_doubled: "cut",
-    what_is_written_to_deceive_is_text_and_what_is_stopped_is_its_writers_alone: "hostile",
-    a_newcomer_sees_one_message_travel_everywhere_within_a_minute: "tour",
-    every_page_is_fit_to_be_seen_wide_and_narrow_light_and_dark: "looks",
-);
+#[tokio::test]
+async fn a_message_travels_everywhere_and_its_writer_sees_where_it_has_got_to() {
+    told("a_message_travels_everywhere_and_its_writer_sees_where_it_has_got_to", "everywhere").await;
+}
+
+#[tokio::test]
+async fn a_cut_line_is_told_what_is_written_is_kept_and_nothing_is_lost_or_doubled() {
+    told("a_cut_line_is_told_what_is_written_is_kept_and_nothing_is_lost_or_doubled", "cut").await;
+}
+
+#[tokio::test]
+async fn what_is_written_to_deceive_is_text_and_what_is_stopped_is_its_writers_alone() {
+    told("what_is_written_to_deceive_is_text_and_what_is_stopped_is_its_writers_alone", "hostile").await;
+}
+
+#[tokio::test]
+async fn a_newcomer_sees_one_message_travel_everywhere_within_a_minute() {
+    told("a_newcomer_sees_one_message_travel_everywhere_within_a_minute", "tour").await;
+}
+
+#[tokio::test]
+async fn every_page_is_fit_to_be_seen_wide_and_narrow_light_and_dark() {
+    told("every_page_is_fit_to_be_seen_wide_and_narrow_light_and_dark", "looks").await;
+}
