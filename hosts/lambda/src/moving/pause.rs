@@ -34,7 +34,7 @@ struct Mapping {
 /// When AWS refuses.
 pub async fn pause(clients: &Clients, functions: &[Deployed]) -> Result<String> {
     let count = switch(clients, functions, false).await?;
-    Ok(format!("{count} listeners are being paused; their queues keep what comes for four days"))
+    Ok(format!("{count} listeners are being paused; their queues keep what comes for 14 days"))
 }
 
 /// Has every listener listen again.

@@ -69,7 +69,7 @@ impl StoreUnderTest for Clocked {
 #[tokio::test]
 async fn the_store_in_dynamodb_keeps_the_contract() {
     let emulator = Emulator::start(false).await;
-    let clients = Clients::for_tests(&emulator.endpoint()).await;
+    let clients = Clients::for_tests(&emulator.endpoint());
     let store = Clocked { table: table(&clients, "contract").await, now: AtomicI64::new(0) };
     store_keeps_its_contract(&store).await;
     emulator.stop().await;
@@ -78,7 +78,7 @@ async fn the_store_in_dynamodb_keeps_the_contract() {
 #[tokio::test]
 async fn files_in_s3_keep_the_contract() {
     let emulator = Emulator::start(false).await;
-    let clients = Clients::for_tests(&emulator.endpoint()).await;
+    let clients = Clients::for_tests(&emulator.endpoint());
     let made = reqwest::Client::new().put(format!("{}/media", emulator.endpoint())).send().await.unwrap();
     assert!(made.status().is_success());
     blobs_keep_their_contract(&Bucket::new(&clients, "media")).await;
