@@ -18,14 +18,22 @@ struct Mappings {
     event_source_mappings: Vec<Mapping>,
 }
 
+/// A queue that a function listens to.
 #[derive(Deserialize)]
-struct Mapping {
+pub(crate) struct Mapping {
     #[serde(rename = "UUID")]
     uuid: String,
     #[serde(rename = "State")]
     state: String,
     #[serde(rename = "EventSourceArn", default)]
     source: String,
+}
+
+impl Mapping {
+    /// Somebody has switched it off.
+    pub(crate) fn is_paused(&self) -> bool {
+        matches!(self.state.as_str(), "Disabled" | "Disabling")
+    }
 }
 
 /// Has every listener stop listening. What comes for them waits in their queues.
@@ -70,7 +78,11 @@ async fn switch(clients: &Clients, functions: &[Deployed], on: bool) -> Result<u
     Ok(count)
 }
 
-async fn mappings(clients: &Clients, function: &Deployed) -> Result<Vec<Mapping>> {
+/// The queues of a function.
+///
+/// # Errors
+/// When AWS does not list them.
+pub(crate) async fn mappings(clients: &Clients, function: &Deployed) -> Result<Vec<Mapping>> {
     let address = format!(
         "{}/2015-03-31/event-source-mappings/?FunctionName={}",
         clients.signer.endpoint("lambda"),
