@@ -17,7 +17,7 @@ WEB := $(shell find web -name node_modules -prune -o -name dist -prune -o -type 
 
 # The stories that are told of the deployed house too, in `make test`; in `make soak` these besides.
 AWS_STORIES := relay media redelivered
-MORE_AWS_STORIES := words edits providers_failing limits
+MORE_AWS_STORIES := words edits providers_failing limits chat_aws
 
 # The stack's name, and what else `sam deploy` is to be told, such as --parameter-overrides or --profile.
 STACK ?= switchboard
@@ -133,10 +133,11 @@ package:
 	mkdir -p target/lambda
 	cp $(TARGET)/lean/bootstrap target/lambda/bootstrap
 
-## Deploys to the AWS account of the environment; docs/aws.md says what has to be there before.
-deploy: package $(SAM)/.done
+## Deploys to the AWS account of the environment, pages and all; docs/aws.md says what has to be there before.
+deploy: package pages $(SAM)/.done
 	SAM_CLI_TELEMETRY=0 $(SAM)/bin/sam deploy --template-file template.yaml --stack-name $(STACK) --resolve-s3 \
 		--capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset $(DEPLOY)
+	$(CARGO) run --quiet --release --locked --package switchboard-lambda --bin switchboard-aws -- pages --stack $(STACK)
 	$(CARGO) run --quiet --release --locked --package switchboard-lambda --bin switchboard-aws -- next --stack $(STACK)
 
 ## Removes the stack. Tables and files stay, unless it was deployed with KeepDataOnDelete=no.

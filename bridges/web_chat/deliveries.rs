@@ -134,10 +134,12 @@ async fn reached(
     push_warnings(room, Some((hash, Some(&phone))), outcome, view).await
 }
 
-/// A phone joined, left, opted out or in.
+/// A phone joined, left, opted out or in. These events have no lane, so a later one may be heard first: then the
+/// earlier one changes nothing any more.
 pub(super) async fn subscriber(
     chat: &WebChat,
     changed: &SubscriberChanged,
+    at: Timestamp,
     view: &dyn View,
 ) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::nothing();
@@ -145,6 +147,13 @@ pub(super) async fn subscriber(
     let key = store::phone_rooms_key(&hash);
     let Seen { value, expect } = store::seen::<PhoneRooms>(view, &key).await?;
     let mut known = value.unwrap_or_default();
+    let before = match &changed.room {
+        Some(room) => known.heard.insert(room.clone(), at),
+        None => known.opted_at.replace(at),
+    };
+    if before.is_some_and(|before| before >= at) {
+        return Ok(outcome);
+    }
     let mut rooms: Vec<RoomName> = match &changed.room {
         Some(room) => vec![room.clone()],
         None => {

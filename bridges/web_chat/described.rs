@@ -137,7 +137,7 @@ fn said() -> Vec<String> {
     let rooms = [(room.clone(), 3, vec![person.clone()])];
     let failure = Failure::retry("the disk is full");
     let mut said: Vec<String> = [
-        Word::Hello { connection: &connection, now: NOW, rooms: &rooms },
+        Word::Hello { connection: &connection, now: NOW, ping_s: 30, rooms: &rooms },
         Word::Watching { room: &room, seq: 3, people: &rooms[0].2 },
         Word::Presence { room: &room, person: &person, here: true },
         Word::Resumed { room: &room, seq: 3, reset: true },

@@ -14,8 +14,6 @@ use super::shown::{Kind, frame, time};
 /// How often typing is passed on, and how long it is shown.
 const TYPING_EVERY: std::time::Duration = std::time::Duration::from_secs(3);
 const TYPING_FOR_MS: u32 = 6000;
-/// How often the server pings, in seconds.
-const PING_S: u32 = 30;
 
 /// A frame of a client.
 #[derive(Debug, Deserialize)]
@@ -208,7 +206,7 @@ fn person_here(person: &Person) -> serde_json::Value {
 /// The host's words.
 pub(super) fn say(word: &Word<'_>) -> String {
     match word {
-        Word::Hello { connection, now, rooms } => {
+        Word::Hello { connection, now, ping_s, rooms } => {
             let rooms: serde_json::Map<String, serde_json::Value> = rooms
                 .iter()
                 .map(|(room, seq, people)| {
@@ -222,7 +220,7 @@ pub(super) fn say(word: &Word<'_>) -> String {
             frame(
                 Kind::Hello,
                 json!({ "version": 1, "connection": connection.id, "person": person, "now": time(*now),
-                    "expires_at": expires_at, "ping_s": PING_S, "rooms": rooms }),
+                    "expires_at": expires_at, "ping_s": ping_s, "rooms": rooms }),
             )
         }
         Word::Watching { room, seq, people } => {

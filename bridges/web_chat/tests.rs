@@ -11,25 +11,18 @@ use switchboard_core::event::{
 use switchboard_core::memory::{MemoryBlobs, MemoryStore};
 use switchboard_core::{
     Address, Admission, Arrival, ArrivalId, Bridge, Connection, Detail, Event, EventId, Failure, Frame,
-    Grant, Heard, Message, MessageId, Nonce, Outcome, Person, Reading, Reply, Revision, Role, RoomName,
-    Search, Sender, Sockets, Surface, Timestamp, What,
+    Grant, Heard, Message, MessageId, Nonce, Outcome, Person, Reading, Reply, Revision, Role, Sender,
+    Sockets, Surface, Timestamp, What,
 };
+
+mod heard_late;
+mod searching;
 
 use super::WebChat;
 use crate::settings::Settings;
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 const ROOMS: &str = "[rooms.lobby]\nsms = \"open\"\n";
-
-/// Nothing is found.
-struct NoSearch;
-
-#[async_trait::async_trait]
-impl Search for NoSearch {
-    async fn find(&self, _: &RoomName, _: &str, _: Option<u64>, _: usize) -> Result<Vec<u64>, Failure> {
-        Ok(Vec::new())
-    }
-}
 
 /// The bridge with its store.
 pub(super) struct House {
@@ -68,8 +61,7 @@ impl House {
         match self.chat.admit("web_chat.page", &request, self.now)? {
             Admission::Arrival(id) | Admission::Once(id) => self.decide(What::Request(&request), &id),
             Admission::Read => {
-                let reading =
-                    Reading { view: &self.store, search: &NoSearch, blobs: &self.blobs, now: self.now };
+                let reading = Reading { view: &self.store, search: None, blobs: &self.blobs, now: self.now };
                 block_on(self.chat.read(&request, &reading)).map(Outcome::reply)
             }
             Admission::Answer(reply) => Ok(Outcome::reply(reply)),
@@ -90,11 +82,11 @@ impl House {
 
     /// What somebody who has seen all up to a number is sent, reading after reading.
     fn missed(&self, after: u64) -> (Vec<(u64, Value)>, bool) {
-        let reading = Reading { view: &self.store, search: &NoSearch, blobs: &self.blobs, now: self.now };
+        let reading = Reading { view: &self.store, search: None, blobs: &self.blobs, now: self.now };
         let (person, room) = (person(), "lobby".parse().unwrap());
         let (mut frames, mut from) = (Vec::new(), after);
         loop {
-            let missed = block_on(self.chat.missed(&person, &room, Some(from), &reading)).unwrap();
+            let missed = block_on(self.chat.missed(Some(&person), &room, Some(from), &reading)).unwrap();
             let read = |(seq, text): &(u64, String)| (*seq, serde_json::from_str(text).unwrap());
             frames.extend(missed.frames.iter().map(read));
             if missed.reset || missed.until >= missed.seq {
@@ -130,7 +122,7 @@ impl House {
 
     /// The answer to a frame that asks for the newest page.
     pub(super) fn history_frame(&self) -> String {
-        let reading = Reading { view: &self.store, search: &NoSearch, blobs: &self.blobs, now: self.now };
+        let reading = Reading { view: &self.store, search: None, blobs: &self.blobs, now: self.now };
         let connection =
             Connection { id: "1".into(), person: person(), session: "s".into(), expires_at: NOW };
         let text = r#"{"kind":"history","id":"h","room":"lobby"}"#;

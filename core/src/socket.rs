@@ -200,6 +200,8 @@ pub enum Word<'a> {
     Hello {
         connection: &'a Connection,
         now: Timestamp,
+        /// How often the client is to say something, in seconds, so that the line lives.
+        ping_s: u32,
         rooms: &'a [(RoomName, u64, Vec<Person>)],
     },
     Watching {
@@ -251,13 +253,14 @@ pub trait Sockets: Send + Sync {
         reading: &Reading<'_>,
     ) -> Result<String, Failure>;
 
-    /// What happened in a room after a number; without one only where the room stands.
+    /// What happened in a room after a number; without one only where the room stands. For nobody in particular
+    /// where the host itself wants to know.
     ///
     /// # Errors
     /// As [`Sockets::answer`]: a room that is not there, or that the person has left.
     async fn missed(
         &self,
-        person: &Person,
+        person: Option<&Person>,
         room: &RoomName,
         after: Option<u64>,
         reading: &Reading<'_>,

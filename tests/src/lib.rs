@@ -14,6 +14,7 @@ pub mod browser;
 pub mod chat;
 pub mod clients;
 pub mod hub;
+pub mod issuer;
 pub mod sign;
 
 use std::time::{Duration, Instant};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_bridges::settings::Document;
+use switchboard_bridges::settings::{Carries, Document};
 use switchboard_bridges::{ConfigError, Settings};
 use switchboard_core::{Links, Rooms, Secret};
 use switchboard_rules::wiring::Wiring;
@@ -15,7 +15,7 @@ use toml::Spanned;
 use url::Url;
 
 /// Names that the environment and the file know; what each means is in README.md.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 15] = [
     "TWILIO_ACCOUNT_SID",
     "TWILIO_AUTH_TOKEN",
     "TWILIO_FROM",
@@ -24,6 +24,8 @@ const NAMES: [&str; 13] = [
     "SLACK_SIGNING_SECRET",
     "SLACK_BOT_TOKEN",
     "SLACK_API_BASE",
+    "OIDC_ISSUER",
+    "OIDC_CLIENT_ID",
     "OIDC_CLIENT_SECRET",
     "PUBLIC_BASE_URL",
     "SWITCHBOARD_TOKEN",
@@ -149,6 +151,7 @@ impl Configuration {
             rooms: Arc::clone(&self.rooms),
             links: Links::new(public_base_url, link_key),
             listens_on: Some(self.listen.ip()),
+            carries: Carries::default(),
             document: self.document.clone(),
         }
     }

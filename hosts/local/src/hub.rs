@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use switchboard_bridges::web_chat::Chat;
 use switchboard_core::{Secret, Timestamp};
 use switchboard_hosts::http::Client;
+use switchboard_hosts::sign_in::{self, SignIn};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, watch};
@@ -26,7 +27,6 @@ use crate::config::Configuration;
 use crate::metrics::Metrics;
 use crate::outside::{FileBlobs, Ground, carry_out};
 use crate::search::{History, SearchIndex};
-use crate::sign_in::{self, SignIn};
 use crate::sockets::{self, Exchange};
 use crate::trace::TraceIndex;
 use crate::web::access::{Access, PageHosts};
@@ -118,7 +118,8 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
     let secret = settings.get("OIDC_CLIENT_SECRET").map(Secret::new);
     sign_in::install();
     let http = Client::new()?;
-    let sign_in = chat.oidc.clone().map(|issuer| Arc::new(SignIn::new(issuer, secret, http)));
+    let sign_in =
+        chat.oidc.clone().map(|issuer| Arc::new(SignIn::new(issuer, secret, http, settings.links.clone())));
     let exchange = Exchange::new(
         Arc::clone(with_sockets),
         chat,

@@ -370,7 +370,7 @@ impl Exchange {
             .readers
             .read(name, now, move |view| {
                 let ground = &exchange.ground;
-                let reading = Reading { view, search: &*ground.search, blobs: &ground.blobs, now };
+                let reading = Reading { view, search: Some(&*ground.search), blobs: &ground.blobs, now };
                 let sockets = exchange.sockets().ok_or_else(|| Failure::bug("a bridge without sockets"))?;
                 work(sockets, &reading, &handle)
             })

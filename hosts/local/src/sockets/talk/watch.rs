@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use switchboard_core::{Failure, Person, RoomName, Timestamp, Word};
 
-use super::{Goes, MAX_ROOMS, Over, Talk};
+use super::{Goes, MAX_ROOMS, Over, PING_AFTER, Talk};
 use crate::sockets::socket::{Flushed, text_frame};
 
 impl Talk<'_> {
@@ -43,7 +43,8 @@ impl Talk<'_> {
         if hello {
             self.greeted = true;
             let now: Timestamp = (self.exchange.ground.clock)();
-            let word = Word::Hello { connection: &self.socket.connection, now, rooms: &words };
+            let (connection, ping_s) = (&self.socket.connection, PING_AFTER.as_secs() as u32);
+            let word = Word::Hello { connection, now, ping_s, rooms: &words };
             self.socket.send(text_frame(&self.exchange.say(&word)));
         } else {
             for (room, seq, people) in &words {
@@ -128,7 +129,7 @@ impl Talk<'_> {
         let (person, room) = (person.clone(), room.clone());
         self.exchange
             .read(move |sockets, reading, handle| {
-                handle.block_on(sockets.missed(&person, &room, after, reading))
+                handle.block_on(sockets.missed(Some(&person), &room, after, reading))
             })
             .await
     }
