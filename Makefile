@@ -102,6 +102,10 @@ pictures:
 bench: build lighthouse
 	$(CARGO) run --release --locked --package switchboard-stories --bin bench
 	$(CARGO) run --release --locked --package switchboard-rules --example bench
+	$(CARGO) build --profile lean --locked --package switchboard-lambda --features bench --bin bootstrap --bin bare
+	$(CARGO) run --release --locked --package switchboard-lambda --example init -- \
+		$(TARGET)/lean/bootstrap $(TARGET)/lean/bare
+	for program in bootstrap bare; do wc -c $(TARGET)/lean/$$program; gzip -c $(TARGET)/lean/$$program | wc -c; done
 
 ## Lighthouse's marks for each page of the release build; fails below 95 (performance: 90).
 lighthouse: build $(LIGHTHOUSE)/.done
@@ -113,10 +117,12 @@ $(LIGHTHOUSE)/.done: tests/browser/lighthouse/package.json tests/browser/lightho
 	npm ci --prefix $(LIGHTHOUSE) --ignore-scripts --silent
 	touch $@
 
-## Load on the chat: 10,000 idle sockets, a busy room, the same room by socket.io. Needs `ulimit -n` above 25000.
+## Load on the chat: 10,000 idle sockets, a busy room, the same room by socket.io, rooms of up to 10,000,000 messages
+## (5 GB for a while). Needs `ulimit -n` above 11000.
 load: build setup
 	$(CARGO) build --release --locked --package switchboard-stories --bin load
 	$(TARGET)/release/load idle
+	$(TARGET)/release/load pages
 	$(TARGET)/release/load busy
 	$(TARGET)/release/load busy 1000 40 20 --cut
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(TARGET)/release/load peer
@@ -146,6 +152,8 @@ soak: setup
 	SWITCHBOARD_SOAK_S=3600 $(CARGO) test --release --locked --package switchboard-rules --test agreement -- --nocapture
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_STORIES_ON=aws \
 		$(CARGO) test --locked --no-fail-fast --package switchboard-stories $(MORE_AWS_STORIES:%=--test %)
+	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(CARGO) test --locked --no-fail-fast --package switchboard-stories \
+		--test cost --test least_privilege --test sustained -- --ignored --nocapture
 
 clean:
 	$(CARGO) clean

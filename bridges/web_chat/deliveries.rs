@@ -15,7 +15,7 @@ use switchboard_core::{
 
 use super::WebChat;
 use super::history::address_hash;
-use super::shown::{self, frame, phones, summaries};
+use super::shown::{self, Kind, frame, phones, summaries};
 use super::store::{self, Counts, Delivered, Phone, PhoneRooms, Place, Seen};
 
 /// How often a message's summary goes out, however many reports come.
@@ -59,7 +59,7 @@ pub(super) async fn reported(
         counts.why.clone_from(&after.reason);
     }
     let text = frame(
-        "deliveries",
+        Kind::Deliveries,
         json!({ "room": place.room, "message_id": message, "deliveries": summaries(&place) }),
     );
     let pace = Pace::Latest(format!("deliveries/{message}"), SUMMARY_EVERY);
@@ -204,7 +204,7 @@ async fn push_warnings(
     view: &dyn View,
 ) -> Result<(), Failure> {
     let known = Phones::of(room, changed, view).await?;
-    let text = frame("warnings", json!({ "room": room, "warnings": known.warnings() }));
+    let text = frame(Kind::Warnings, json!({ "room": room, "warnings": known.warnings() }));
     let pace = Pace::Latest(format!("warnings/{room}"), SUMMARY_EVERY);
     outcome.pushes.push(Push { pace, ..Push::new(Audience::Room(room.clone()), text) });
     Ok(())
@@ -310,7 +310,7 @@ pub(super) fn judged(judged: &MessageJudged, verdict: &str) -> Outcome {
     let reasons: Vec<String> =
         judged.reasons.iter().map(|reason| format!("{}: {}", reason.rule, reason.found)).collect();
     let text = frame(
-        "judged",
+        Kind::Judged,
         json!({ "room": message.room, "message_id": message.id, "verdict": verdict, "reasons": reasons }),
     );
     let push = Push::new(Audience::Person(message.sender.address.as_str().to_owned()), text);

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use switchboard_core::{
     Admission, Arrival, Bridge, Connection, Declaration, Detail, Door, DoorAccess, Expect, Failure, Heard,
     Links, MAX_BODY_BYTES, Missed, Outcome, Person, Reading, Reply, Room, RoomName, Rooms, SmsAccess,
-    Sockets, Timestamp, View, What, Word, Write,
+    Sockets, Timestamp, Told, View, What, Word, Write,
 };
 
 use crate::settings::{ConfigError, Settings};
@@ -36,11 +36,16 @@ mod store;
 mod wire;
 
 #[cfg(test)]
+mod described;
+#[cfg(test)]
 mod tests;
 
 pub use config::{Chat, Issuer};
 use frames::Said;
 use wire::Ask;
+
+/// The socket's protocol for programs: an AsyncAPI document, <https://www.asyncapi.com/docs/reference/specification/v3.0.0>.
+pub const ASYNCAPI: &str = include_str!("asyncapi.json");
 
 /// Most bytes of an uploaded file that is read at all; `[chat] file_bytes` says how many are taken.
 const MAX_UPLOAD_BYTES: usize = 33 * 1024 * 1024;
@@ -302,7 +307,7 @@ impl Sockets for WebChat {
         if let Some(page) = page.as_object_mut() {
             page.insert("id".to_owned(), id.into());
         }
-        Ok(shown::frame("history", page))
+        Ok(shown::frame(shown::Kind::History, page))
     }
 
     async fn missed(
@@ -316,6 +321,10 @@ impl Sockets for WebChat {
             decide::joined(self, person, room, reading.view).await?;
         }
         history::missed(&self.links, room, after, reading.now, reading.view).await
+    }
+
+    async fn told(&self, room: &RoomName, after: u64, view: &dyn View) -> Result<Told, Failure> {
+        history::told(room, after, view).await
     }
 
     fn say(&self, word: &Word<'_>) -> String {

@@ -74,6 +74,9 @@ pub struct MessageDeleted {
     pub room: RoomName,
     /// Who withdrew it.
     pub sender: Sender,
+    /// Whether they may withdraw anybody's: their surface has checked that they are a moderator.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moderator: bool,
 }
 
 /// A person put a reaction to a message, or took it away.
@@ -123,7 +126,7 @@ pub enum Change {
     Deleted,
     /// Somebody reacted.
     Reacted,
-    /// The gate took it back.
+    /// It was taken back by a moderator (`by`), or at the gate's door.
     Retracted,
 }
 

@@ -45,7 +45,8 @@ pub use ports::{Blob, Blobs, Http, HttpError, Ports, Search};
 pub use room::{Room, RoomName, Rooms, SmsAccess};
 pub use secret::Secret;
 pub use socket::{
-    Audience, Connection, Frame, Grant, Heard, Missed, Pace, Person, Push, Role, Sockets, Word,
+    Audience, Connection, Frame, Grant, Heard, Missed, Pace, Person, Push, Role, Sockets, Told, ToldMessage,
+    Word,
 };
 pub use store::{Expect, Item, Key, Order, Page, Query, View, Write};
 pub use time::Timestamp;

@@ -346,6 +346,49 @@ def calls():
     return found
 
 
+def size(item):
+    """An item's bytes as DynamoDB counts them, near enough: names and values."""
+    return sum(len(name) + len(str(next(iter(value.values()))).encode()) for name, value in item.items())
+
+
+def bill():
+    """What the functions have asked for so far, in the units that AWS counts: {unit: count}.
+
+    A write of an item is a unit for each KiB, and two in a transaction. What an update leaves behind is not in its
+    request: a KiB. A strong read is a unit for each 4 KiB; what it finds is not in its request either: one.
+    """
+    remember_keys()
+    cloudtrail, found = client("cloudtrail"), {}
+
+    def add(unit, count):
+        found[unit] = found.get(unit, 0) + count
+
+    for service, names in ASKED.items():
+        for name in names:
+            events = [event for key in sorted(KEYS) for event in asked_for(cloudtrail, key, name)]
+            for event in events:
+                asked = json.loads(event["CloudTrailEvent"])["requestParameters"] or {}
+                add(f"{service}:{name}", 1)
+                if name in ("GetItem", "Query"):
+                    add("read units", 1)
+                elif name == "TransactWriteItems":
+                    for item in asked.get("TransactItems", []):
+                        (kind, write), = item.items()
+                        add("written items", 1)
+                        add("write units", 2 * max(1, -(-size(write.get("Item", {})) // 1024)))
+                elif name in ("PutItem", "UpdateItem", "DeleteItem"):
+                    add("written items", 1)
+                    add("write units", max(1, -(-size(asked.get("Item", {})) // 1024)))
+                elif name == "BatchWriteItem":
+                    for writes in asked.get("RequestItems", {}).values():
+                        for write in writes:
+                            add("written items", 1)
+                            add("write units", max(1, -(-size(write["PutRequest"]["Item"]) // 1024)))
+                elif name == "PutEvents":
+                    add("published events", len(asked.get("Entries", [])))
+    return found
+
+
 def roles():
     """Function: the logical name of its role's statements."""
     return {name.removesuffix("Role"): role for name, role in resources().items() if name.endswith("Role")}
@@ -410,6 +453,7 @@ DEEDS = {
     "journal": journal,
     "logs": logs,
     "calls": calls,
+    "bill": bill,
     "grants": grants,
     "deny": deny,
     "allow": allow,

@@ -78,10 +78,12 @@ impl Guest {
         body["ticket"].as_str().expect("a ticket").to_owned()
     }
 
-    /// Opens a socket and says hello; `rooms` as in the protocol.
+    /// Opens a socket and says hello; `rooms` as in the protocol. From now on it hears what is said in them.
     pub async fn connect(&self, rooms: Value) -> Socket {
         let mut socket = self.open(&self.ticket().await).await.expect("the socket opens");
         socket.say(json!({ "kind": "hello", "version": 1, "rooms": rooms })).await;
+        let hello = socket.until("hello", |frame| frame["kind"] == "hello").await;
+        socket.heard.push_front(hello);
         socket
     }
 
@@ -159,8 +161,10 @@ impl Socket {
     }
 
     async fn read(&mut self) -> Option<Value> {
+        let until = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("a frame in time");
+            // Pings are no frames: whoever hears nothing else has waited long enough.
+            let message = tokio::time::timeout_at(until, self.stream.next()).await.expect("a frame in time");
             match message {
                 Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).expect("JSON")),
                 Some(Ok(Message::Close(frame))) => self.closed = frame.map(|frame| frame.code.into()),

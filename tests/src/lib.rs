@@ -8,6 +8,7 @@
 //! Everything listens on free ports of 127.0.0.1. Nothing waits a fixed time: what is expected is waited for,
 //! and [`House::close`] fails the test when something is left over.
 
+pub mod alone;
 pub mod aws;
 pub mod browser;
 pub mod chat;
@@ -103,6 +104,13 @@ impl House {
     pub async fn open_at(configuration: &str, port: u16) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         Self::build(directory, configuration, |_| {}, false, port).await
+    }
+
+    /// A hub on this machine that the providers reach at this address.
+    pub async fn open_here_behind(configuration: &str, outside: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let change = |settings: &mut Settings| outside.clone_into(&mut settings.hub_base);
+        Self::build(directory, configuration, change, false, 0).await
     }
 
     async fn open_in(directory: TempDir, configuration: &str, change: impl FnOnce(&mut Settings)) -> Self {

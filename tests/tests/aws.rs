@@ -341,7 +341,7 @@ async fn what_is_deployed_agrees_with_the_wiring_and_the_bridges() {
     assert!(missing.is_empty(), "\n{}", missing.join("\n"));
 
     // The operator's program sees the same stack. Its public address is nobody's here.
-    let (status, findings) = stack(&house).operate("doctor").await;
+    let (status, findings) = stack(&house).operate(&["doctor"]).await;
     let wrong: Vec<&str> = findings.lines().filter(|line| !line.starts_with("ok ")).collect();
     assert!(
         matches!(wrong[..], [line] if line.starts_with("WRONG doors at https://hub.example")),
@@ -353,7 +353,7 @@ async fn what_is_deployed_agrees_with_the_wiring_and_the_bridges() {
     {
         assert!(findings.contains(expected), "{findings}");
     }
-    let (status, next) = stack(&house).operate("next").await;
+    let (status, next) = stack(&house).operate(&["next"]).await;
     assert_eq!(status, 0, "{next}");
     assert!(
         next.contains("https://hub.example/twilio/messages") && next.contains("message_metadata_posted"),

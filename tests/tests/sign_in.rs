@@ -39,6 +39,27 @@ async fn an_account_signs_in_and_has_its_roles_and_an_answer_counts_once_and_for
     socket.post("1", "lobby", "hello").await;
     assert_eq!(socket.hear("change").await["message"]["sender"]["name"], "Ann Account");
 
+    // An operator takes back what others wrote, whatever it was written on; a member does not.
+    let bob = Guest::sign_in(&base, "Bob").await;
+    let mut his = bob.connect(json!({ "lobby": { "after": 0 } })).await;
+    his.hear("hello").await;
+    let written = his.post("1", "lobby", "a slander").await;
+    let delete =
+        |id: &Value| json!({ "kind": "delete", "id": "d", "room": "lobby", "message_id": id.clone() });
+    let hers =
+        his.until("hers", |frame| frame["message"]["text"] == "hello").await["message"]["message_id"].clone();
+    assert_eq!(his.change(delete(&hers)).await["code"], "not_yours");
+    his.until("it is shown", |frame| frame["message"]["message_id"] == json!(written)).await;
+    house.expect_shown("C0LOBBY", &["Ann Account (web): hello", "Bob (web): a slander"]).await;
+    assert_eq!(socket.change(delete(&json!(written))).await["kind"], "accepted");
+    let gone = his.until("it is taken back", |frame| frame["change"] == "retracted").await;
+    assert_eq!(
+        (&gone["by"]["name"], &gone["message"]["gone"], &gone["message"]["text"]),
+        (&json!("Ann Account"), &json!("retracted"), &json!(""))
+    );
+    house.expect_shown("C0LOBBY", &["Ann Account (web): hello"]).await;
+    drop(his);
+
     // The same person, whatever the browser; a name that is taken gets another.
     let mut other = Browser::new(&issuer.http);
     other.open(&format!("{base}/api/session/oidc/start?next=//evil.example/")).await;

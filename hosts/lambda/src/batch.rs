@@ -1,7 +1,9 @@
 //! Batches of a queue, and the answer that gives back only what failed.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 //!
-//! Messages of one lane are handled one after the other, in their order; lanes are handled side by side.
+//! Messages of one lane are handled one after the other, in their order; lanes are handled side by side. So are
+//! events of no lane that are about one message, such as the reports of its deliveries: they would write the same item,
+//! and each that is overtaken has to be decided and paid for again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,10 +43,15 @@ impl Message {
         received.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count > 1)
     }
 
-    /// The lane and the place in it; messages of no lane go each by themselves.
+    /// The lane and the place in it, or what it is about; the rest goes each by itself.
     fn order(&self) -> (String, u64) {
-        let lane = switchboard_core::Event::decode(self.body.as_bytes()).ok().and_then(|event| event.lane());
-        lane.map_or_else(|| (format!("message {}", self.message_id), 0), |lane| (lane.name, lane.seq))
+        let by_itself = || (format!("message {}", self.message_id), 0);
+        let Ok(event) = switchboard_core::Event::decode(self.body.as_bytes()) else { return by_itself() };
+        match (event.lane(), event.message_id()) {
+            (Some(lane), _) => (lane.name, lane.seq),
+            (None, Some(about)) => (format!("about {about}"), 0),
+            (None, None) => by_itself(),
+        }
     }
 }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_smithy_http_client::{Builder, tls};
 use switchboard_hosts::http::Client;
 
+use crate::connector::Connector;
 use crate::signed::Signer;
 
 /// Long enough for any service in the same region; a door has to answer within three seconds in all.
@@ -56,8 +56,10 @@ impl Clients {
     }
 
     async fn with(loader: aws_config::ConfigLoader) -> anyhow::Result<Self> {
-        let config = loader.load().await;
+        // A test of this process may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = Client::new()?;
+        let config = loader.http_client(Connector(http.inner())).load().await;
         Ok(Self {
             tables: aws_sdk_dynamodb::Client::new(&config),
             events: aws_sdk_eventbridge::Client::new(&config),
@@ -69,11 +71,6 @@ impl Clients {
     }
 }
 
-/// One HTTP client with ring for all of them.
 fn loader() -> aws_config::ConfigLoader {
-    // A test of this process may have been first.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let connector =
-        Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring));
-    aws_config::defaults(BehaviorVersion::latest()).http_client(connector.build_https())
+    aws_config::defaults(BehaviorVersion::latest())
 }

@@ -8,15 +8,9 @@
 //! ```
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use switchboard_core::{Event, Failure};
 
-use crate::store::{Row, key, text, unanswered};
-
-/// Most writes of one request. <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
-const MAX_WRITES: usize = 25;
-/// How often what was not taken is written again.
-const ATTEMPTS: u32 = 5;
+use crate::store::{Row, key, put_all, text};
 
 /// The journal's table.
 #[derive(Debug, Clone)]
@@ -37,36 +31,12 @@ impl Journal {
     /// [`Failure::Retry`] when not all of them are written; [`Failure::Bug`] for what is no event.
     pub(crate) async fn keep(&self, envelope: &str) -> Result<(), Failure> {
         let event = Event::decode(envelope.as_bytes())?;
-        let rows = rows(&event, envelope);
-        let mut writes = Vec::new();
-        for row in rows {
-            let put = PutRequest::builder().set_item(Some(row)).build();
-            let put = put.map_err(|error| Failure::bug(format!("a row cannot be written: {error}")))?;
-            writes.push(WriteRequest::builder().put_request(put).build());
-        }
-        for some in writes.chunks(MAX_WRITES) {
-            self.write(some.to_vec()).await?;
-        }
-        Ok(())
-    }
-
-    async fn write(&self, mut writes: Vec<WriteRequest>) -> Result<(), Failure> {
-        for attempt in 0..ATTEMPTS {
-            let asked = self.client.batch_write_item().request_items(&self.table, writes);
-            let answer = asked.send().await.map_err(unanswered)?;
-            let left = answer.unprocessed_items.and_then(|mut items| items.remove(&self.table));
-            writes = left.unwrap_or_default();
-            if writes.is_empty() {
-                return Ok(());
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50 << attempt)).await;
-        }
-        Err(Failure::retry("the journal is throttled"))
+        put_all(&self.client, &self.table, rows(&event, envelope)).await
     }
 }
 
 /// The rows of one event.
-fn rows(event: &Event, envelope: &str) -> Vec<Row> {
+pub(crate) fn rows(event: &Event, envelope: &str) -> Vec<Row> {
     let id = event.id.as_str();
     let time = event.time.to_string();
     let place = format!("{time}#{id}");

@@ -4,7 +4,7 @@
 //! (`functions`). Reading order: `functions`, `configuration`, `serve` (what this one is), `doors`, `page`, `sockets`
 //! and `batch` (how things arrive), `settle` (what every arrival goes through), `store`, `bus`, `queue`, `blobs` (where it goes).
 //!
-//! `stack` is for the operator's program, `switchboard-aws`.
+//! `stack` and `moving` are for the operator's program, `switchboard-aws`.
 //!
 //! Absent here: SQL, any broker, anything that listens. AWS runs those.
 
@@ -22,11 +22,13 @@ mod sockets;
 
 mod settle;
 
+pub mod moving;
 pub mod stack;
 
 pub mod blobs;
 mod bus;
 mod clients;
+mod connector;
 mod queue;
 mod signed;
 pub mod store;

@@ -1,12 +1,13 @@
 //! `switchboard`: the hub on one machine, and the commands that talk to a running one.
 //!
 //! Reading order: `config` and `hub` (how it starts and ends), `bus` (the durable heart), `web` (its doors),
-//! `outside` (how it reaches providers), `sandbox` (the pretend ones), `cli`.
+//! `outside` (how it reaches providers), `sandbox` (the pretend ones), `moving` (to another machine or to AWS), `cli`.
 
 mod config;
 mod hub;
 
 mod bus;
+mod moving;
 mod outside;
 mod sandbox;
 mod sockets;
@@ -16,6 +17,7 @@ mod wiring;
 mod metrics;
 mod search;
 mod trace;
+mod upkeep;
 
 mod cli;
 

@@ -27,7 +27,8 @@ pub(crate) struct Metrics {
     /// 1 while what is accepted can be stored; 0 after a batch that could not be.
     pub(crate) writable: IntGauge,
     pub(crate) commit_seconds: Histogram,
-    pub(crate) arrivals_a_commit: Histogram,
+    pub(crate) fsyncs: IntCounter,
+    pub(crate) arrivals_an_fsync: Histogram,
 }
 
 impl Metrics {
@@ -89,12 +90,17 @@ impl Metrics {
                 "conflicts_total",
                 "Outcomes decided again because an expectation did not hold.",
             )?,
-            commits: counter("commits_total", "Batches committed, one fsync each.")?,
+            commits: counter("commits_total", "Batches committed.")?,
+            fsyncs: counter("fsyncs_total", "Times that committed batches were brought to the disk.")?,
             failed_commits: counter("failed_commits_total", "Batches that could not be committed.")?,
             writable,
-            commit_seconds: histogram("commit_seconds", "From taking a batch to its commit.", &seconds)?,
-            arrivals_a_commit: histogram(
-                "arrivals_a_commit",
+            commit_seconds: histogram(
+                "commit_seconds",
+                "From taking a batch until it is on disk and let out.",
+                &seconds,
+            )?,
+            arrivals_an_fsync: histogram(
+                "arrivals_an_fsync",
                 "Requests that share one fsync.",
                 &[0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0],
             )?,

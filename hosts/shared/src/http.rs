@@ -32,6 +32,11 @@ impl Client {
             .build()?;
         Ok(Self(client))
     }
+
+    /// The client itself, for who has limits of their own.
+    pub fn inner(&self) -> reqwest::Client {
+        self.0.clone()
+    }
 }
 
 #[async_trait]

@@ -118,9 +118,10 @@ impl Stack {
     }
 
     /// Runs a command of `switchboard-aws` against it; gives (exit status, standard output and error).
-    pub async fn operate(&self, command: &str) -> (i32, String) {
+    pub async fn operate(&self, arguments: &[&str]) -> (i32, String) {
         let output = Command::new(crate::hub::beside("switchboard-aws"))
-            .args([command, "--stack", "hub"])
+            .args(arguments)
+            .args(["--stack", "hub"])
             .env_clear()
             .env("AWS_ENDPOINT_URL", self.emulator.endpoint())
             .env("AWS_REGION", "us-east-1")

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use switchboard_lambda::Clients;
 use switchboard_lambda::stack::{self, doctor, next, pages};
+use switchboard_lambda::{Clients, moving};
 
 /// Looks after the stack on AWS, with the credentials and the region of the environment.
 #[derive(Parser)]
@@ -31,6 +31,20 @@ enum Command {
     },
     /// Prints what the providers are to be given: webhook addresses and the Slack app's manifest.
     Next,
+    /// Has every listener stop listening; their queues keep what comes
+    Pause,
+    /// Has every listener listen again
+    Resume,
+    /// Writes the whole house, which must be at rest, into a file
+    Export {
+        /// A name that is not there yet
+        file: PathBuf,
+    },
+    /// Reads a file that `export` or `switchboard export` wrote into an empty house
+    Import {
+        /// What to read
+        file: PathBuf,
+    },
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -49,7 +63,15 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<bool> {
     let clients = Clients::new().await?;
     let functions = stack::functions(&clients, &arguments.stack).await?;
+    let said = |said: Result<String>| {
+        println!("{}", said?);
+        Ok(true)
+    };
     match arguments.command {
+        Command::Pause => said(moving::pause(&clients, &functions).await),
+        Command::Resume => said(moving::resume(&clients, &functions).await),
+        Command::Export { file } => said(Box::pin(moving::export(&clients, &functions, &file)).await),
+        Command::Import { file } => said(Box::pin(moving::import(&clients, &functions, &file)).await),
         Command::Next => {
             println!("{}", next::lines(&functions)?);
             Ok(true)

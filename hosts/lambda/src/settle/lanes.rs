@@ -45,12 +45,16 @@ pub(super) struct Progress {
 
 impl Place {
     pub(super) fn new(listener: &str, lane: Lane) -> Self {
-        Self { partition: format!("l#{listener}#{}", lane.name), lane }
+        Self { partition: lane_partition(listener, &lane.name), lane }
     }
 
     fn parked(&self, seq: u64) -> Row {
         key(&self.partition, &parked_sort(seq))
     }
+}
+
+pub(super) fn lane_partition(listener: &str, name: &str) -> String {
+    format!("l#{listener}#{name}")
 }
 
 fn parked_sort(seq: u64) -> String {

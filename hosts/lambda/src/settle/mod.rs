@@ -33,6 +33,7 @@ mod effects;
 mod ending;
 mod errands;
 mod lanes;
+mod moved;
 mod once;
 mod record;
 
@@ -54,7 +55,11 @@ use crate::sockets::Line;
 use crate::store::{Table, TableView};
 
 pub(crate) use delivery::Came;
-pub(crate) use record::Origin;
+pub(crate) use moved::{
+    decided_line, decided_row, effect_line, effect_row, lane_row, parts_end, timer_row, waiting_line,
+    waiting_row,
+};
+pub(crate) use record::{KEPT, Origin};
 
 /// What is due this soon is waited for; later than that, a reminder costs less than the waiting.
 const WAITED_FOR: Duration = Duration::from_secs(2);

@@ -120,8 +120,13 @@ impl EffectRow {
         }
     }
 
+    /// Something is left to be done of it: what was given up is open until its letter is in the queue.
     pub(super) fn is_open(&self) -> bool {
-        !matches!(self.state, State::Done | State::Dead)
+        match self.state {
+            State::Done => false,
+            State::Dead => self.dead.as_ref().is_some_and(|head| !head.told),
+            State::Waiting | State::Trying | State::Answered => true,
+        }
     }
 
     /// Writes the row as it is, if nobody has changed it since it was read.
@@ -134,7 +139,7 @@ impl EffectRow {
         Ok(Step::put(table, self.row(origin, now)?, Some(condition), values))
     }
 
-    fn row(&self, origin: &Origin, now: Timestamp) -> Result<Row, Failure> {
+    pub(super) fn row(&self, origin: &Origin, now: Timestamp) -> Result<Row, Failure> {
         let mut row = key(&origin.partition(), &self.sort);
         let state = match self.state {
             State::Waiting => "waiting",
@@ -168,7 +173,7 @@ impl EffectRow {
         Ok(row)
     }
 
-    fn read(row: &Row) -> Result<Self, Failure> {
+    pub(super) fn read(row: &Row) -> Result<Self, Failure> {
         let state = match read_text(row, "st").as_str() {
             "waiting" => State::Waiting,
             "trying" => State::Trying,
@@ -226,6 +231,10 @@ impl Letterhead {
 impl Waiting {
     /// Writes that a delivery waits.
     pub(super) fn save(&self, table: &Table, origin: &Origin, now: Timestamp) -> Step {
+        Step::replace(table, self.row(origin, now))
+    }
+
+    pub(super) fn row(&self, origin: &Origin, now: Timestamp) -> Row {
         let mut row = key(&origin.partition(), "w");
         let mut set = |name: &str, value| row.insert(name.to_owned(), value);
         set("att", number(self.attempts));
@@ -235,10 +244,10 @@ impl Waiting {
         if let Some(dead) = &self.dead {
             dead.write(&mut set);
         }
-        Step::replace(table, row)
+        row
     }
 
-    fn read(row: &Row) -> Self {
+    pub(super) fn read(row: &Row) -> Self {
         Self {
             attempts: read_number(row, "att").unwrap_or_default(),
             first: Timestamp::from_ms(read_number(row, "fst").unwrap_or_default()),
@@ -302,8 +311,13 @@ fn lines(row: &Row) -> Vec<String> {
 impl Record {
     /// Everything that the table says of an arrival.
     pub(super) async fn load(table: &Table, origin: &Origin) -> Result<Self, Failure> {
+        Self::of(table.rows(&origin.partition()).await?)
+    }
+
+    /// The same from its rows, in their order.
+    pub(super) fn of(rows: Vec<Row>) -> Result<Self, Failure> {
         let mut record = Self::default();
-        for row in table.rows(&origin.partition()).await? {
+        for row in rows {
             let sort = read_text(&row, "sk");
             if sort == "w" {
                 record.waiting = Some(Waiting::read(&row));

@@ -22,16 +22,19 @@
 mod commit;
 mod row;
 mod view;
+mod whole;
 
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::DisplayErrorContext;
 use switchboard_core::Failure;
+use switchboard_hosts::handover;
 
 pub(crate) use commit::{NotCommitted, Step};
 pub(crate) use row::{Row, flag, key, number, read_flag, read_number, read_text, text, ttl};
 pub(crate) use view::TableView;
+pub(crate) use whole::{Pages, put_all};
 
 /// One bridge's table.
 #[derive(Debug, Clone)]
@@ -44,6 +47,22 @@ impl Table {
     /// The table of this name.
     pub fn new(client: Client, name: &str) -> Self {
         Self { client, name: name.into() }
+    }
+
+    /// The row of a bridge's item.
+    pub(crate) fn item(item: &handover::Item) -> Row {
+        let mut row = key(&view::partition(&item.partition), &item.sort);
+        row.extend([("body".to_owned(), text(&item.body)), ("v".to_owned(), number(item.version))]);
+        row.extend([("n".to_owned(), number(item.count))]);
+        if let Some(at) = item.expires {
+            row.extend([("x".to_owned(), number(at.ms())), ("ttl_s".to_owned(), ttl(at))]);
+        }
+        row
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// One of the host's rows.

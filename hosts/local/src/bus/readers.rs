@@ -9,6 +9,7 @@ use switchboard_core::{Failure, Timestamp};
 use tokio::sync::Semaphore;
 
 use super::database;
+use super::log::Progress;
 use super::view::{ItemsSql, Shared, SqlView};
 
 /// Most readings at once: each has a thread and a connection while it lasts.
@@ -23,13 +24,15 @@ pub(crate) struct Readers {
     sql: HashMap<&'static str, ItemsSql>,
     idle: Mutex<Vec<Shared>>,
     places: Semaphore,
+    progress: Arc<Progress>,
 }
 
 impl Readers {
     /// Readers of this file, for these bridges.
-    pub(crate) fn new(path: &Path, bridges: &[&'static str]) -> Self {
+    pub(crate) fn new(path: &Path, bridges: &[&'static str], progress: Arc<Progress>) -> Self {
         let sql = bridges.iter().map(|name| (*name, ItemsSql::new(name))).collect();
-        Self { path: path.to_owned(), sql, idle: Mutex::default(), places: Semaphore::new(AT_ONCE) }
+        let places = Semaphore::new(AT_ONCE);
+        Self { path: path.to_owned(), sql, idle: Mutex::default(), places, progress }
     }
 
     /// Does `work` with a view of a bridge's store, off the async threads.
@@ -46,14 +49,29 @@ impl Readers {
             return Err(Failure::retry("the hub is stopping"));
         };
         let readers = Arc::clone(self);
-        let done = tokio::task::spawn_blocking(move || {
-            let connection = readers.take()?;
-            let sql = readers.sql.get(bridge).ok_or_else(|| Failure::bug(format!("no bridge {bridge}")))?;
-            let result = work(&SqlView { connection: &connection, sql, now });
-            readers.give_back(connection);
-            result
-        });
-        done.await.unwrap_or_else(|error| Err(Failure::bug(format!("a reading panicked: {error}"))))
+        let done = tokio::task::spawn_blocking(move || readers.read_here(bridge, now, work));
+        let result =
+            done.await.unwrap_or_else(|error| Err(Failure::bug(format!("a reading panicked: {error}"))));
+        // What was read may not be on disk yet, and nobody is to see what a power cut could take back.
+        self.progress.kept().await;
+        result
+    }
+
+    /// Does `work` on this thread, which may wait for the disk, and with a connection of its own: for what reads much.
+    ///
+    /// # Errors
+    /// As [`Readers::read`].
+    pub(crate) fn read_here<T>(
+        &self,
+        bridge: &'static str,
+        now: Timestamp,
+        work: impl FnOnce(&SqlView<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let connection = self.take()?;
+        let sql = self.sql.get(bridge).ok_or_else(|| Failure::bug(format!("no bridge {bridge}")))?;
+        let result = work(&SqlView { connection: &connection, sql, now });
+        self.give_back(connection);
+        result
     }
 
     fn take(&self) -> Result<Shared, Failure> {

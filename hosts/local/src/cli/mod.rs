@@ -19,6 +19,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::config::{Configuration, Flags};
 use crate::hub::{self, CannotStart};
+use crate::moving;
 
 /// Joins a web chat, phones, Slack and panic buttons on one event bus.
 #[derive(Parser)]
@@ -95,6 +96,22 @@ enum Command {
         #[command(subcommand)]
         what: dead_letters::What,
     },
+    /// Writes the hub of a data directory, which must be stopped, into a file
+    Export {
+        /// Where it is kept
+        #[arg(long, value_name = "DIR", env = "SWITCHBOARD_DATA", default_value = "data")]
+        data: PathBuf,
+        /// A name that is not there yet
+        file: PathBuf,
+    },
+    /// Reads a file that `export` or `switchboard-aws export` wrote into an empty data directory
+    Import {
+        /// Where it will be kept
+        #[arg(long, value_name = "DIR", env = "SWITCHBOARD_DATA", default_value = "data")]
+        data: PathBuf,
+        /// What to read
+        file: PathBuf,
+    },
     /// Does an event match a pattern? Exit status 0 yes, 1 no, 2 not a valid pattern or event
     Match(matching::Arguments),
 }
@@ -144,6 +161,14 @@ fn block_on(command: Command) -> Result<()> {
             Command::Tail { pattern, reach } => tail::run(&reach, pattern.as_deref()).await,
             Command::Trace { id, json, reach } => trace::run(&reach, &id, json).await,
             Command::DeadLetters { what } => dead_letters::run(what).await,
+            Command::Export { data, file } => {
+                println!("{}", Box::pin(moving::export(&data, &file)).await?);
+                Ok(())
+            }
+            Command::Import { data, file } => {
+                println!("{}", Box::pin(moving::import(&data, &file)).await?);
+                Ok(())
+            }
             Command::Match(_) => Ok(()),
         }
     })

@@ -7,8 +7,8 @@ use switchboard_hosts::attempt;
 use switchboard_hosts::http::Client;
 
 use super::FileBlobs;
-use crate::bus::Start;
 use crate::bus::inbox::{Attempted, Inbox};
+use crate::bus::log::Start;
 
 /// What attempts stand on.
 pub(crate) struct Ground {

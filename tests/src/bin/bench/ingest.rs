@@ -21,8 +21,8 @@ pub(crate) async fn run() {
 
     let bench = Bench::open(1).await;
     let (hub, times) = drive(bench.hub.port, SECONDS, |number| webhook(number, 0)).await;
-    let requests = bench.hub.metric("switchboard_arrivals_a_commit_sum").await;
-    let commits = bench.hub.metric("switchboard_arrivals_a_commit_count").await;
+    let requests = bench.hub.metric("switchboard_arrivals_an_fsync_sum").await;
+    let commits = bench.hub.metric("switchboard_arrivals_an_fsync_count").await;
     println!(
         "durable ingest: {hub:.0} requests/s, p50 {:.2} ms, p99 {:.2} ms; {:.2} of the lower limit; {:.1} requests a commit",
         percentile(&times, 0.5),

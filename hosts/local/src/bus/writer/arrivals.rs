@@ -7,13 +7,14 @@ use tracing::{error, info};
 
 use super::{Fatal, For, TIMERS_A_TURN, Writer};
 use crate::bus::inbox::{Asked, DoorJob, Order};
+use crate::bus::queue::Delivery;
 use crate::bus::rows::{self, Buried, DeadLetter, EffectState};
 use crate::bus::view::lock;
 
 impl Writer {
     pub(super) fn knock(&mut self, job: DoorJob) -> Fatal<()> {
         let Some(index) = self.by_name.get(job.door).copied() else {
-            self.batch.answers.push((job.answer, Err(Failure::bug(format!("no door {}", job.door)))));
+            self.batch.sealed.answers.push((job.answer, Err(Failure::bug(format!("no door {}", job.door)))));
             return Ok(());
         };
         let door = self.listeners[index].id;
@@ -21,7 +22,7 @@ impl Writer {
             && let Some(reply) = rows::find_arrival(&lock(&self.db), door, &job.arrival)?
         {
             self.parts.metrics.repeated_arrivals.inc();
-            self.batch.answers.push((job.answer, Ok(reply.unwrap_or_else(Reply::empty))));
+            self.batch.sealed.answers.push((job.answer, Ok(reply.unwrap_or_else(Reply::empty))));
             return Ok(());
         }
         let to = For { listener: index, origin: None };
@@ -46,7 +47,7 @@ impl Writer {
             }
             Err(failure) => Err(failure),
         };
-        self.batch.answers.push((job.answer, result));
+        self.batch.sealed.answers.push((job.answer, result));
         Ok(())
     }
 
@@ -94,7 +95,7 @@ impl Writer {
             Order::Discard(id, answer) => {
                 let taken = rows::take_dead_letter(&lock(&self.db), id)?;
                 info!(dead_letter = id, found = taken.is_some(), "a dead letter is discarded");
-                self.batch.orders.push((answer, taken.is_some()));
+                self.batch.sealed.orders.push((answer, taken.is_some()));
             }
             Order::Redrive(id, answer) => {
                 let taken = rows::take_dead_letter(&lock(&self.db), id)?;
@@ -107,7 +108,7 @@ impl Writer {
                     Some(Buried { .. }) => false,
                 };
                 info!(dead_letter = id, found, "a dead letter is tried again");
-                self.batch.orders.push((answer, found));
+                self.batch.sealed.orders.push((answer, found));
             }
         }
         Ok(())
@@ -118,7 +119,7 @@ impl Writer {
             return Ok(false);
         };
         let Some((event, size)) = rows::event_at(&lock(&self.db), position)? else { return Ok(false) };
-        let delivery = self.new_delivery(event, size);
+        let delivery = Delivery { stored: true, ..self.new_delivery(event, size) };
         self.listeners[index].queue.push(position, delivery, true);
         self.batch.deliveries.insert((index, position));
         Ok(true)

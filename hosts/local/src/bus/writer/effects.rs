@@ -17,8 +17,9 @@ use switchboard_hosts::attempt::{Attempted as Ended, TRYING};
 use switchboard_hosts::limits::guarded;
 use tracing::{error, warn};
 
-use super::{Fatal, For, MAX_CONFLICTS, Start, Writer};
+use super::{Fatal, For, MAX_CONFLICTS, Writer};
 use crate::bus::inbox::Attempted;
+use crate::bus::log::Start;
 use crate::bus::rows::{self, DeadLetter, EffectState};
 use crate::bus::view::{SqlView, lock};
 
@@ -52,7 +53,7 @@ impl Writer {
         row.state = EffectState::Trying;
         row.due = now.plus(TRYING);
         let look_since = unsure.then_some(row.first);
-        self.batch.starts.push(Start { id, bridge, effect, look_since });
+        self.batch.sealed.starts.push(Start { id, bridge, effect, look_since });
         Ok(())
     }
 

@@ -1,9 +1,11 @@
 //! The writer thread: takes what waits, decides it, commits it, and only then lets its consequences out.
 //!
 //! One turn: take jobs from the inbox; in one transaction settle reports, decide requests, fire timers, decide
-//! deliveries and permit effects, as much as a turn may hold; write the rows that changed; commit. After the
-//! commit: answer the doors, start the effects, show the events to `tail`. If the commit fails, everything in
-//! memory is read back from the file and the doors are answered 503.
+//! deliveries and permit effects, as much as a turn may hold, and as long as the disk is busy with the last turn;
+//! write the rows that changed; commit. What the turn
+//! has to say (answers, effects to start, events for `tail`) is let out by another thread once the log is on disk,
+//! while the next turn is decided: see `log`. If the commit fails, everything in memory is read back from the
+//! file and the doors are answered 503.
 
 mod arrivals;
 mod deliveries;
@@ -15,20 +17,23 @@ mod rewire;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use switchboard_core::{Bridge, Effect, Push, Timestamp};
+use rusqlite::Connection;
+use switchboard_core::{Bridge, Timestamp};
 use switchboard_hosts::again::DOOR_POLICY;
 use switchboard_rules::wiring::{Delivery as Policy, Wiring};
-use tokio::sync::{broadcast, oneshot};
 use tracing::{error, warn};
 
 use self::retention::Sweeping;
 use self::rewire::Hearing;
+use super::checkpoint::{self, Checkpoints};
 use super::database;
-use super::inbox::{Answer, Answering, Attempted, DoorJob, Inbox, Order};
+use super::inbox::{Attempted, Inbox, Work};
+use super::log::{Log, Outlet, Progress, Sealed};
 use super::queue::{DeliveryState, Queue};
 use super::rows::{self, EffectRow, EffectState};
 use super::view::{ItemsSql, Shared, lock};
@@ -36,34 +41,25 @@ use crate::metrics::Metrics;
 
 /// How long a turn may go on deciding before it commits, so that no door waits long for its answer.
 const TURN: Duration = Duration::from_millis(20);
-/// The same when at least [`MANY_DOORS`] requests wait to be let in.
-const SHORT_TURN: Duration = Duration::from_millis(2);
-/// How many waiting requests shorten a turn: what is accepted waits on disk, and a provider waits for an answer.
-const MANY_DOORS: usize = 32;
+/// While requests wait to be let in, deliveries have as much time as the requests before had, and at least this: what
+/// is accepted waits on disk, and a provider waits for an answer.
+const SHORT_TURN: Duration = Duration::from_millis(1);
+/// How often a turn looks whether the disk is done with the last one, should it not be told.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// How often `decide` is called again at once when somebody else wrote first.
 const MAX_CONFLICTS: usize = 5;
 /// Most deliveries read into one listener's window at a time.
 const REFILL: usize = 512;
 /// Most timers fired in a turn.
 const TIMERS_A_TURN: usize = 64;
+/// How many batches may be committed and wait for the disk beside the one that is written to it.
+const MOST_AHEAD: usize = 1;
 /// How long a clean stop waits for attempts that are under way.
 const STOP_WITHIN: Duration = Duration::from_secs(25);
 
-/// An event as `tail` shows it.
-pub(crate) type Shown = (i64, Arc<[u8]>);
-
-/// An attempt to start, once it is recorded.
-pub(crate) struct Start {
-    pub(crate) id: i64,
-    pub(crate) bridge: Arc<dyn Bridge>,
-    pub(crate) effect: Effect,
-    /// Ask whether it was done, since this time, instead of doing it.
-    pub(crate) look_since: Option<Timestamp>,
-}
-
 /// What the writer is made of.
 pub(crate) struct Parts {
-    pub(crate) connection: rusqlite::Connection,
+    pub(crate) connection: Connection,
     pub(crate) bridges: Vec<Arc<dyn Bridge>>,
     pub(crate) wiring: Wiring,
     /// How long what is settled is kept; `None`: for ever.
@@ -72,11 +68,8 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// A number in 0..1.
     pub(crate) random: Box<dyn FnMut() -> f64 + Send>,
-    /// Starts an attempt without waiting for it.
-    pub(crate) start: Box<dyn Fn(Start) + Send>,
-    /// Shows frames on sockets without waiting for them.
-    pub(crate) push: Box<dyn Fn(Vec<Push>) + Send>,
-    pub(crate) shown: broadcast::Sender<Shown>,
+    pub(crate) outlet: Outlet,
+    pub(crate) progress: Arc<Progress>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -122,23 +115,20 @@ struct Outside {
     inbox: Arc<Inbox>,
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     random: Box<dyn FnMut() -> f64 + Send>,
-    start: Box<dyn Fn(Start) + Send>,
-    push: Box<dyn Fn(Vec<Push>) + Send>,
-    shown: broadcast::Sender<Shown>,
+    outlet: Arc<Outlet>,
+    progress: Arc<Progress>,
     metrics: Arc<Metrics>,
 }
 
-/// What a turn has changed and has to let out after its commit.
+/// What a turn has changed, and what it has to say when that is on disk.
 #[derive(Default)]
 struct Batch {
     now: Timestamp,
     deliveries: BTreeSet<(usize, i64)>,
     effects: BTreeSet<i64>,
-    answers: Vec<(Answering, Answer)>,
-    orders: Vec<(oneshot::Sender<bool>, bool)>,
-    starts: Vec<Start>,
-    pushes: Vec<Push>,
-    shown: Vec<Shown>,
+    /// What was reported, should it have to be put back.
+    attempted: Vec<Attempted>,
+    sealed: Sealed,
 }
 
 /// For whom an outcome is applied.
@@ -209,9 +199,8 @@ impl Writer {
                 inbox: parts.inbox,
                 clock: parts.clock,
                 random: parts.random,
-                start: parts.start,
-                push: parts.push,
-                shown: parts.shown,
+                outlet: Arc::new(parts.outlet),
+                progress: parts.progress,
                 metrics: parts.metrics,
             },
             batch: Batch::default(),
@@ -221,38 +210,66 @@ impl Writer {
     }
 
     /// Works until it is told to stop and nothing is under way.
-    pub(crate) fn run(mut self) {
+    /// `beside` is another connection to the same file, for copying the log.
+    pub(crate) fn run(mut self, log: &Log, beside: Connection) {
+        let (sealed, to_keep) = sync_channel(MOST_AHEAD);
+        let (outlet, progress) = (Arc::clone(&self.parts.outlet), Arc::clone(&self.parts.progress));
+        let inbox = Arc::clone(&self.parts.inbox);
+        std::thread::scope(|threads| {
+            threads.spawn(move || log.keep(&to_keep, &outlet, &progress, &inbox));
+            let mut checkpoints = match checkpoint::take_over(&self.db, checkpoint::PAGES) {
+                Ok((checkpoints, copier)) => {
+                    threads.spawn(move || copier.work(&beside));
+                    Some(checkpoints)
+                }
+                Err(failed) => {
+                    warn!(error = %failed, "the log is copied into the database by the writer itself");
+                    None
+                }
+            };
+            self.work(&sealed, checkpoints.as_mut());
+            drop(sealed);
+        });
+        let db = lock(&self.db);
+        if let Err(failed) = db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA optimize;") {
+            warn!(error = %failed, "the log could not be folded into the database; the next start does it");
+        }
+    }
+
+    fn work(&mut self, sealed: &SyncSender<Sealed>, mut checkpoints: Option<&mut Checkpoints>) {
         let mut stopping: Option<Instant> = None;
         loop {
             let jobs = self.parts.inbox.take(self.idle_time(stopping.is_some()), stopping.is_some());
             if jobs.stop && stopping.is_none() {
                 stopping = Some(Instant::now());
             }
-            if let Some(since) = stopping {
-                let nothing = jobs.doors.is_empty() && jobs.attempted.is_empty() && jobs.orders.is_empty();
-                if nothing && (self.in_flight.is_empty() || since.elapsed() > STOP_WITHIN) {
-                    break;
-                }
+            if let Some(since) = stopping
+                && jobs.work.is_nothing()
+                && (self.in_flight.is_empty() || since.elapsed() > STOP_WITHIN)
+            {
+                return;
             }
             for (wiring, answer) in jobs.wirings {
                 let _ = answer.send(self.rewire(&wiring).map_err(|error| format!("{error:#}")));
             }
-            let kept = jobs.attempted.clone();
-            let doors_at_stake = jobs.doors.len();
-            match self.turn(jobs.attempted, jobs.doors, jobs.orders, stopping.is_some()) {
-                Ok(()) => {}
+            match self.turn(jobs.work, stopping.is_some()) {
+                Ok(batch) => {
+                    if sealed.send(batch).is_err() {
+                        error!("nobody keeps what is committed any more");
+                        return;
+                    }
+                    if let Some(checkpoints) = checkpoints.as_deref_mut() {
+                        checkpoints.look(&self.db);
+                    }
+                }
                 Err(failed) => {
-                    error!(error = %failed, doors = doors_at_stake, "a batch could not be committed; nothing of it happened");
+                    let doors = self.batch.sealed.doors;
+                    error!(error = %failed, doors, "a batch could not be committed; nothing of it happened");
                     self.parts.metrics.failed_commits.inc();
-                    self.parts.inbox.put_back(kept);
                     self.give_up_turn();
                     std::thread::sleep(Duration::from_millis(200));
                 }
             }
-        }
-        let db = lock(&self.db);
-        if let Err(failed) = db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA optimize;") {
-            warn!(error = %failed, "the log could not be folded into the database; the next start does it");
         }
     }
 
@@ -281,62 +298,58 @@ impl Writer {
             .min(Duration::from_secs(30))
     }
 
-    fn turn(
-        &mut self,
-        attempted: Vec<Attempted>,
-        doors: Vec<DoorJob>,
-        orders: Vec<Order>,
-        stopping: bool,
-    ) -> Fatal<()> {
+    /// Decides and commits; gives what is to be let out when it is on disk.
+    fn turn(&mut self, mut work: Work, stopping: bool) -> Fatal<Sealed> {
         let began = Instant::now();
         self.batch.now = (self.parts.clock)();
-        let door_count = doors.len();
+        self.batch.sealed.began = Some(began);
         lock(&self.db).execute_batch("BEGIN IMMEDIATE")?;
         if self.parts.metrics.writable.get() == 0 {
             // An empty turn would prove nothing: this one touches the disk.
             database::touch(&lock(&self.db))?;
         }
         self.refill()?;
-        for attempted in attempted {
-            self.take_attempted(attempted)?;
-        }
-        for door in doors {
-            self.knock(door)?;
-        }
-        for order in orders {
-            self.obey(order)?;
-        }
-        if !stopping {
-            self.fire_timers()?;
-            self.wake();
-            self.pump()?;
+        loop {
+            let began_to_take_in = Instant::now();
+            self.take_in(work)?;
+            let taking_in = began_to_take_in.elapsed();
+            if !stopping {
+                self.fire_timers()?;
+                self.wake();
+                self.pump(taking_in)?;
+            }
+            // Committing now would only wait for the disk: what comes meanwhile shares the commit.
+            if began.elapsed() > TURN || !self.parts.progress.is_behind() {
+                break;
+            }
+            let progress = &self.parts.progress;
+            work = self.parts.inbox.take_work(LOOK_AGAIN, || progress.is_behind());
         }
         self.sweep()?;
         self.save_rows()?;
-        lock(&self.db).execute_batch("COMMIT")?;
-        self.let_out(door_count, began);
+        self.batch.sealed.number = self.parts.progress.seal();
+        lock(&self.db).execute_batch("COMMIT").inspect_err(|_| self.parts.progress.unseal())?;
+        Ok(self.committed())
+    }
+
+    fn take_in(&mut self, work: Work) -> Fatal<()> {
+        self.batch.sealed.doors += work.doors.len();
+        self.batch.attempted.extend(work.attempted.iter().cloned());
+        for attempted in work.attempted {
+            self.take_attempted(attempted)?;
+        }
+        for door in work.doors {
+            self.knock(door)?;
+        }
+        for order in work.orders {
+            self.obey(order)?;
+        }
         Ok(())
     }
 
-    /// After the commit.
-    fn let_out(&mut self, door_count: usize, began: Instant) {
+    /// After the commit: what has ended leaves the memory.
+    fn committed(&mut self) -> Sealed {
         let batch = std::mem::take(&mut self.batch);
-        for (answer, reply) in batch.answers {
-            answer.send(reply);
-        }
-        for (answer, found) in batch.orders {
-            let _ = answer.send(found);
-        }
-        for start in batch.starts {
-            (self.parts.start)(start);
-        }
-        if !batch.pushes.is_empty() {
-            (self.parts.push)(batch.pushes);
-        }
-        for shown in batch.shown {
-            // An error only says that nobody is looking.
-            let _ = self.parts.shown.send(shown);
-        }
         for (listener, position) in batch.deliveries {
             let queue = &mut self.listeners[listener].queue;
             if queue.deliveries.get(&position).is_some_and(|delivery| delivery.state > DeliveryState::Acting)
@@ -352,8 +365,6 @@ impl Writer {
         let metrics = &self.parts.metrics;
         metrics.commits.inc();
         metrics.writable.set(1);
-        metrics.arrivals_a_commit.observe(door_count as f64);
-        metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
         for listener in &self.listeners {
             let open = listener.queue.deliveries.len();
             metrics
@@ -361,16 +372,22 @@ impl Writer {
                 .with_label_values(&[&listener.name])
                 .set(i64::try_from(open).unwrap_or(i64::MAX));
         }
+        batch.sealed
     }
 
     fn save_rows(&mut self) -> Fatal<()> {
         let now = self.batch.now;
         let db = lock(&self.db);
         for (index, position) in &self.batch.deliveries {
-            let listener = &self.listeners[*index];
-            if let Some(delivery) = listener.queue.deliveries.get(position) {
-                rows::save_delivery(&db, listener.id, *position, delivery, now)?;
+            let listener = &mut self.listeners[*index];
+            let Some(delivery) = listener.queue.deliveries.get_mut(position) else { continue };
+            let well = delivery.state == DeliveryState::Done && delivery.attempts == 0;
+            match (well, delivery.stored) {
+                (true, false) => {}
+                (true, true) => rows::delete_delivery(&db, listener.id, *position)?,
+                (false, _) => rows::save_delivery(&db, listener.id, *position, delivery, now)?,
             }
+            delivery.stored = !well;
         }
         for id in &self.batch.effects {
             if let Some(row) = self.effects.get_mut(id) {

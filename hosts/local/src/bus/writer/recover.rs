@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use switchboard_core::Failure;
 use tracing::{error, warn};
 
-use super::{Fatal, REFILL, Writer};
+use super::{Batch, Fatal, REFILL, Writer};
 use crate::bus::queue::{DeliveryState, Queue, WINDOW};
 use crate::bus::rows::{self, DeadLetter, EffectState, StoredEffect};
 use crate::bus::view::lock;
@@ -14,17 +14,18 @@ impl Writer {
     /// After a failed commit: nothing of the turn happened, so what is in memory is read again.
     pub(super) fn give_up_turn(&mut self) {
         self.parts.metrics.writable.set(0);
-        let batch = std::mem::take(&mut self.batch);
-        for start in batch.starts {
+        let Batch { sealed, attempted, .. } = std::mem::take(&mut self.batch);
+        self.parts.inbox.put_back(attempted);
+        for start in sealed.starts {
             // It was never started: its place is free again.
             if let Some(listener) = self.in_flight.remove(&start.id) {
                 self.listeners[listener].acting -= 1;
             }
         }
-        for (answer, _) in batch.answers {
+        for (answer, _) in sealed.answers {
             answer.send(Err(Failure::retry("what followed could not be stored")));
         }
-        drop(batch.orders);
+        drop(sealed.orders);
         if let Err(failed) = lock(&self.db).execute_batch("ROLLBACK") {
             // Some errors have rolled back by themselves.
             warn!(error = %failed, "nothing to roll back");

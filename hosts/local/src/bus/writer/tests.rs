@@ -13,16 +13,17 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use switchboard_core::event::{Change, Detail, RoomChanged};
 use switchboard_core::{
-    Address, Arrival, ArrivalId, Declaration, Door, DoorAccess, Event, EventId, Expect, Failure, Key,
+    Address, Arrival, ArrivalId, Declaration, Door, DoorAccess, Effect, Event, EventId, Expect, Failure, Key,
     MAX_BODY_BYTES, Message, MessageId, Outcome, Reply, Report, Revision, Sender, Surface, TimerChange, View,
     What, Write,
 };
 use tempfile::TempDir;
+use tokio::sync::{broadcast, oneshot};
 
 use super::*;
 use crate::bus::archive::Archive;
 use crate::bus::database;
-use crate::bus::inbox::{Answering, Asked};
+use crate::bus::inbox::{Answering, Asked, DoorJob, Order};
 use switchboard_hosts::attempt::Attempted as AttemptResult;
 
 struct Echo;
@@ -145,6 +146,7 @@ type UnderWay = Arc<Mutex<VecDeque<(i64, String, String, bool)>>>;
 
 fn writer(directory: &TempDir, now: &Arc<AtomicI64>, inbox: &Arc<Inbox>, under_way: &UnderWay) -> Writer {
     let (clock, starts) = (Arc::clone(now), Arc::clone(under_way));
+    let metrics = Arc::new(Metrics::new().unwrap());
     Writer::new(Parts {
         connection: database::open_for_writing(&path(directory), &["echo"]).unwrap(),
         bridges: vec![Arc::new(Echo)],
@@ -153,14 +155,18 @@ fn writer(directory: &TempDir, now: &Arc<AtomicI64>, inbox: &Arc<Inbox>, under_w
         inbox: Arc::clone(inbox),
         clock: Arc::new(move || Timestamp::from_ms(clock.load(Ordering::Relaxed))),
         random: Box::new(|| 0.5),
-        start: Box::new(move |start| {
-            let text = start.effect.read().unwrap();
-            let asks = start.look_since.is_some();
-            starts.lock().unwrap().push_back((start.id, start.effect.destination, text, asks));
-        }),
-        push: Box::new(|_| {}),
-        shown: broadcast::channel(16).0,
-        metrics: Arc::new(Metrics::new().unwrap()),
+        outlet: Outlet {
+            start: Box::new(move |start| {
+                let text = start.effect.read().unwrap();
+                let asks = start.look_since.is_some();
+                starts.lock().unwrap().push_back((start.id, start.effect.destination, text, asks));
+            }),
+            push: Box::new(|_| {}),
+            shown: broadcast::channel(16).0,
+            metrics: Arc::clone(&metrics),
+        },
+        progress: Arc::new(Progress::new()),
+        metrics,
     })
     .unwrap()
 }
@@ -189,13 +195,17 @@ impl Desk {
 
     fn turn(&mut self) -> bool {
         let jobs = self.inbox.take(Duration::ZERO, false);
-        let kept = jobs.attempted.clone();
-        let went = self.writer.turn(jobs.attempted, jobs.doors, jobs.orders, false).is_ok();
-        if !went {
-            self.inbox.put_back(kept);
-            self.writer.give_up_turn();
+        match self.writer.turn(jobs.work, false) {
+            Ok(sealed) => {
+                self.writer.parts.progress.keep(sealed.number);
+                self.writer.parts.outlet.let_out(sealed);
+                true
+            }
+            Err(_) => {
+                self.writer.give_up_turn();
+                false
+            }
         }
-        went
     }
 
     /// Knocks; gives the answer.
