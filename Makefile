@@ -17,7 +17,7 @@ WEB := $(shell find web -name node_modules -prune -o -name dist -prune -o -type 
 
 # The stories that are told of the deployed house too, in `make test`; in `make soak` these besides.
 AWS_STORIES := relay media redelivered
-MORE_AWS_STORIES := words edits providers_failing limits
+MORE_AWS_STORIES := words edits providers_failing limits chat_aws
 
 # The stack's name, and what else `sam deploy` is to be told, such as --parameter-overrides or --profile.
 STACK ?= switchboard
@@ -117,10 +117,12 @@ $(LIGHTHOUSE)/.done: tests/browser/lighthouse/package.json tests/browser/lightho
 	npm ci --prefix $(LIGHTHOUSE) --ignore-scripts --silent
 	touch $@
 
-## Load on the chat: 10,000 idle sockets, a busy room, the same room by socket.io. Needs `ulimit -n` above 25000.
+## Load on the chat: 10,000 idle sockets, a busy room, the same room by socket.io, rooms of up to 10,000,000 messages
+## (5 GB for a while). Needs `ulimit -n` above 11000.
 load: build setup
 	$(CARGO) build --release --locked --package switchboard-stories --bin load
 	$(TARGET)/release/load idle
+	$(TARGET)/release/load pages
 	$(TARGET)/release/load busy
 	$(TARGET)/release/load busy 1000 40 20 --cut
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(TARGET)/release/load peer
@@ -131,10 +133,11 @@ package:
 	mkdir -p target/lambda
 	cp $(TARGET)/lean/bootstrap target/lambda/bootstrap
 
-## Deploys to the AWS account of the environment; docs/aws.md says what has to be there before.
-deploy: package $(SAM)/.done
+## Deploys to the AWS account of the environment, pages and all; docs/aws.md says what has to be there before.
+deploy: package pages $(SAM)/.done
 	SAM_CLI_TELEMETRY=0 $(SAM)/bin/sam deploy --template-file template.yaml --language-extensions --resolve-s3 \
 		--stack-name $(STACK) --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset $(DEPLOY)
+	$(CARGO) run --quiet --release --locked --package switchboard-lambda --bin switchboard-aws -- pages --stack $(STACK)
 	$(CARGO) run --quiet --release --locked --package switchboard-lambda --bin switchboard-aws -- next --stack $(STACK)
 
 ## Removes the stack. Tables and files stay, unless it was deployed with KeepDataOnDelete=no.

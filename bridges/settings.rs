@@ -24,8 +24,26 @@ pub struct Settings {
     pub links: Links,
     /// Where the hub listens.
     pub listens_on: Option<IpAddr>,
+    /// What the host can carry.
+    pub carries: Carries,
     /// The configuration file.
     pub document: Document,
+}
+
+/// The most that a host's ways in take, whatever is configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carries {
+    /// Bytes of a socket's frame.
+    pub frame_bytes: usize,
+    /// Bytes of a file that a page sends.
+    pub file_bytes: usize,
+}
+
+impl Default for Carries {
+    /// Whatever is configured.
+    fn default() -> Self {
+        Self { frame_bytes: usize::MAX, file_bytes: usize::MAX }
+    }
 }
 
 impl fmt::Debug for Settings {
@@ -85,6 +103,7 @@ impl Settings {
             rooms: Arc::new(rooms),
             links: Links::new(base, Secret::new("test key")),
             listens_on: Some(IpAddr::from([127, 0, 0, 1])),
+            carries: Carries::default(),
             document,
         }
     }

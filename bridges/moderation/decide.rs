@@ -11,7 +11,7 @@
 //!
 //! Who may change a message: its sender, known by surface and address. Slack is believed about Slack's own
 //! messages whoever is named, because Slack has checked it (an administrator may delete, and its event does
-//! not say who did). Nobody changes a message of another surface; an operator of the hub retracts it.
+//! not say who did). Nobody changes a message of another surface; a moderator takes it back, and so does whoever may ask the gate's door.
 
 use switchboard_core::event::{
     Change, MAX_EVENT_BYTES, MessageDeleted, MessageJudged, Reaction, ReactionChanged, Reason, RoomChanged,
@@ -211,6 +211,16 @@ impl Gate<'_> {
                     record.message = edit;
                 }
                 outcome.writes.push(self.put(&deleted.message_id, &record, expect)?);
+            }
+            (Status::Shown, Some(message)) if deleted.moderator && !may_change(&message.sender, who) => {
+                let gone = Record::gone(Status::Blocked, record.revision);
+                self.remember(&mut outcome, &gone, &message, expect)?;
+                self.show(&mut outcome, Change::Retracted, message, Some(who), None).await?;
+            }
+            (Status::Held, Some(message)) if deleted.moderator && !may_change(&message.sender, who) => {
+                let gone = Record::gone(Status::Blocked, record.revision);
+                self.remember(&mut outcome, &gone, &message, expect)?;
+                self.block(&mut outcome, &message, because("moderator", "removed by a moderator"));
             }
             (Status::Shown | Status::Held, Some(message)) if !may_change(&message.sender, who) => {
                 self.block(&mut outcome, &message, because("not_sender", "a deletion by somebody else"));

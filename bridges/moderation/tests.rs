@@ -100,7 +100,8 @@ pub(super) fn edit(message: Message) -> Detail {
 
 pub(super) fn delete(id: &str, who: Sender) -> Detail {
     let message_id = MessageId::from_text(id);
-    Detail::MessageDeleted(MessageDeleted { message_id, room: "lobby".parse().unwrap(), sender: who })
+    let room = "lobby".parse().unwrap();
+    Detail::MessageDeleted(MessageDeleted { message_id, room, sender: who, moderator: false })
 }
 
 pub(super) fn react(id: &str, who: &str, reaction: &str, added: bool) -> Detail {
@@ -294,6 +295,27 @@ fn an_operator_takes_back_what_is_shown() {
     assert_eq!(
         told(&house.hear(edit(message("m1", 2, "Ann", "again"))).unwrap()),
         ["blocked m1/2 not_shown"]
+    );
+}
+
+#[test]
+fn a_moderator_takes_back_anybodys_message_and_nobody_else_does() {
+    let mut house = House::new("[moderation]\nheld_words = ['grue']");
+    house.hear(post(message("m1", 1, "Ann", "hello"))).unwrap();
+    house.hear(post(message("m2", 1, "Ann", "a grue"))).unwrap();
+    let by = |id: &str, moderator| match delete(id, sender(Surface::Web, "Bob")) {
+        Detail::MessageDeleted(deleted) => Detail::MessageDeleted(MessageDeleted { moderator, ..deleted }),
+        other => other,
+    };
+    assert_eq!(told(&house.hear(by("m1", false)).unwrap()), ["blocked m1/1 not_sender"]);
+    let outcome = house.hear(by("m1", true)).unwrap();
+    assert_eq!(told(&outcome), ["2 retracted m1/1 hello by Bob"]);
+    assert!(house.hear(by("m1", true)).unwrap().events.is_empty(), "it is gone already");
+    assert_eq!(told(&house.hear(by("m2", true)).unwrap()), ["blocked m2/1 moderator"]);
+    assert_eq!(
+        told(&house.hear(edit(message("m1", 2, "Ann", "again"))).unwrap()),
+        ["blocked m1/2 not_shown"],
+        "its writer cannot bring it back"
     );
 }
 

@@ -170,6 +170,7 @@ async fn deleted(said: &Said, room: &RoomName, now: Timestamp, view: &dyn View) 
         message_id: said.message_id(),
         room: room.clone(),
         sender: intake::sender(said, &names),
+        moderator: false,
     };
     let event = Event::new(said.event_id(), "slack", now, Detail::MessageDeleted(gone));
     Ok(Outcome { events: vec![event], ..Outcome::default() })

@@ -116,7 +116,14 @@ impl Chat {
     /// # Errors
     /// What is wrong, and the mend.
     pub fn read(settings: &Settings) -> Result<Self, ConfigError> {
-        let chat: Self = settings.section("chat")?;
+        let mut chat: Self = settings.section("chat")?;
+        if chat.oidc.is_none()
+            && let (Some(issuer), Some(client_id)) =
+                (settings.get("OIDC_ISSUER"), settings.get("OIDC_CLIENT_ID"))
+        {
+            let (issuer, client_id) = (issuer.to_owned(), client_id.to_owned());
+            chat.oidc = Some(Issuer { issuer, client_id, title: title() });
+        }
         let between = |name: &str, value: usize, least: usize, most: usize| {
             if (least..=most).contains(&value) {
                 return Ok(());
@@ -144,6 +151,8 @@ impl Chat {
         if let Some(issuer) = &chat.oidc {
             issuer.check()?;
         }
+        chat.frame_bytes = chat.frame_bytes.min(settings.carries.frame_bytes);
+        chat.file_bytes = chat.file_bytes.min(settings.carries.file_bytes);
         Ok(chat)
     }
 

@@ -6,13 +6,13 @@ use serde_json::json;
 use switchboard_core::event::{Detail, MessageDeleted, MessageSaid, ReactionChanged};
 use switchboard_core::message::display_name;
 use switchboard_core::{
-    Address, Event, EventId, Failure, Frame, Message, MessageId, Outcome, Person, Reply, Revision, RoomName,
-    Rooms, Sender, Surface, Timestamp, View,
+    Address, Event, EventId, Failure, Frame, Message, MessageId, Outcome, Person, Reply, Revision, Role,
+    RoomName, Rooms, Sender, Surface, Timestamp, View,
 };
 
 use super::WebChat;
 use super::frames::{self, Said};
-use super::shown::frame;
+use super::shown::{Kind, frame};
 use super::store::{self, Entry, Place};
 use super::wire::{Post, Posted};
 use super::{files, sign_in};
@@ -132,8 +132,13 @@ pub(super) async fn frame_said(
         }
         Said::Delete { id, room, message_id } => {
             joined(chat, person, &room, view).await?;
-            own(person, &message_id, &room, view).await?;
-            let deleted = MessageDeleted { message_id: message_id.clone(), room, sender: sender(person) };
+            let moderator = match own(person, &message_id, &room, view).await {
+                Ok(_) => false,
+                Err(Failure::Refuse { code: "not_yours", .. }) if moderates(person) => true,
+                Err(failure) => return Err(failure),
+            };
+            let sender = sender(person);
+            let deleted = MessageDeleted { message_id: message_id.clone(), room, sender, moderator };
             accepted(person, &id, &message_id, Detail::MessageDeleted(deleted), now)
         }
         Said::React { id, room, message_id, reaction, added } => {
@@ -163,6 +168,11 @@ pub(super) async fn frame_said(
     }
 }
 
+/// May they take back what others wrote?
+fn moderates(person: &Person) -> bool {
+    person.roles.iter().any(|role| matches!(role, Role::Moderator | Role::Operator))
+}
+
 fn accepted(
     person: &Person,
     client_id: &str,
@@ -171,7 +181,7 @@ fn accepted(
     now: Timestamp,
 ) -> Result<Outcome, Failure> {
     let id = EventId::from_cause(&["web_chat", &person.id, client_id, detail.kind()]);
-    let text = frame("accepted", json!({ "id": client_id, "message_id": message_id }));
+    let text = frame(Kind::Accepted, json!({ "id": client_id, "message_id": message_id }));
     let events = vec![Event::new(id, "web_chat", now, detail)];
     Ok(Outcome { reply: Some(Reply::ok("application/json", text)), events, ..Outcome::default() })
 }

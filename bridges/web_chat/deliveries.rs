@@ -15,7 +15,7 @@ use switchboard_core::{
 
 use super::WebChat;
 use super::history::address_hash;
-use super::shown::{self, frame, phones, summaries};
+use super::shown::{self, Kind, frame, phones, summaries};
 use super::store::{self, Counts, Delivered, Phone, PhoneRooms, Place, Seen};
 
 /// How often a message's summary goes out, however many reports come.
@@ -59,7 +59,7 @@ pub(super) async fn reported(
         counts.why.clone_from(&after.reason);
     }
     let text = frame(
-        "deliveries",
+        Kind::Deliveries,
         json!({ "room": place.room, "message_id": message, "deliveries": summaries(&place) }),
     );
     let pace = Pace::Latest(format!("deliveries/{message}"), SUMMARY_EVERY);
@@ -134,10 +134,12 @@ async fn reached(
     push_warnings(room, Some((hash, Some(&phone))), outcome, view).await
 }
 
-/// A phone joined, left, opted out or in.
+/// A phone joined, left, opted out or in. These events have no lane, so a later one may be heard first: then the
+/// earlier one changes nothing any more.
 pub(super) async fn subscriber(
     chat: &WebChat,
     changed: &SubscriberChanged,
+    at: Timestamp,
     view: &dyn View,
 ) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::nothing();
@@ -145,6 +147,13 @@ pub(super) async fn subscriber(
     let key = store::phone_rooms_key(&hash);
     let Seen { value, expect } = store::seen::<PhoneRooms>(view, &key).await?;
     let mut known = value.unwrap_or_default();
+    let before = match &changed.room {
+        Some(room) => known.heard.insert(room.clone(), at),
+        None => known.opted_at.replace(at),
+    };
+    if before.is_some_and(|before| before >= at) {
+        return Ok(outcome);
+    }
     let mut rooms: Vec<RoomName> = match &changed.room {
         Some(room) => vec![room.clone()],
         None => {
@@ -195,7 +204,7 @@ async fn push_warnings(
     view: &dyn View,
 ) -> Result<(), Failure> {
     let known = Phones::of(room, changed, view).await?;
-    let text = frame("warnings", json!({ "room": room, "warnings": known.warnings() }));
+    let text = frame(Kind::Warnings, json!({ "room": room, "warnings": known.warnings() }));
     let pace = Pace::Latest(format!("warnings/{room}"), SUMMARY_EVERY);
     outcome.pushes.push(Push { pace, ..Push::new(Audience::Room(room.clone()), text) });
     Ok(())
@@ -301,7 +310,7 @@ pub(super) fn judged(judged: &MessageJudged, verdict: &str) -> Outcome {
     let reasons: Vec<String> =
         judged.reasons.iter().map(|reason| format!("{}: {}", reason.rule, reason.found)).collect();
     let text = frame(
-        "judged",
+        Kind::Judged,
         json!({ "room": message.room, "message_id": message.id, "verdict": verdict, "reasons": reasons }),
     );
     let push = Push::new(Audience::Person(message.sender.address.as_str().to_owned()), text);

@@ -9,13 +9,11 @@ use switchboard_core::{
     ArrivalId, Audience, Connection, Failure, Heard, MessageId, Pace, Person, Push, RoomName, Timestamp, Word,
 };
 
-use super::shown::{frame, time};
+use super::shown::{Kind, frame, time};
 
 /// How often typing is passed on, and how long it is shown.
 const TYPING_EVERY: std::time::Duration = std::time::Duration::from_secs(3);
 const TYPING_FOR_MS: u32 = 6000;
-/// How often the server pings, in seconds.
-const PING_S: u32 = 30;
 
 /// A frame of a client.
 #[derive(Debug, Deserialize)]
@@ -101,7 +99,8 @@ struct Outline {
     id: Option<String>,
 }
 
-const KINDS: [&str; 11] =
+/// The kinds of [`Said`].
+pub(super) const KINDS: [&str; 11] =
     ["hello", "post", "edit", "delete", "react", "typing", "watch", "unwatch", "history", "ping", "renew"];
 
 /// Reads a frame.
@@ -146,11 +145,11 @@ pub(super) fn hear(connection: &Connection, text: &str, now: Timestamp) -> Heard
             if let (Some(fields), Some(id)) = (fields.as_object_mut(), id) {
                 fields.insert("id".to_owned(), id.into());
             }
-            Heard::Answer { frame: Some(frame("pong", fields)), pushes: Vec::new() }
+            Heard::Answer { frame: Some(frame(Kind::Pong, fields)), pushes: Vec::new() }
         }
         Said::Typing { room } => {
             let text = frame(
-                "typing",
+                Kind::Typing,
                 json!({ "room": room, "person": { "id": person.id, "name": person.name }, "for_ms": TYPING_FOR_MS }),
             );
             let pace = Pace::First(format!("typing/{room}/{}", person.id), TYPING_EVERY);
@@ -192,7 +191,7 @@ pub(super) fn refused(text: &str, failure: &Failure) -> String {
         failure => failure.to_string(),
     };
     let mut fields = json!({ "code": code, "reason": reason });
-    let kind = if outline.id.is_some() { "refused" } else { "error" };
+    let kind = if outline.id.is_some() { Kind::Refused } else { Kind::Error };
     if let Some(fields) = fields.as_object_mut() {
         fields.extend(outline.id.map(|id| ("id".to_owned(), id.into())));
         fields.extend(retry_after_s.map(|seconds| ("retry_after_s".to_owned(), seconds.into())));
@@ -207,7 +206,7 @@ fn person_here(person: &Person) -> serde_json::Value {
 /// The host's words.
 pub(super) fn say(word: &Word<'_>) -> String {
     match word {
-        Word::Hello { connection, now, rooms } => {
+        Word::Hello { connection, now, ping_s, rooms } => {
             let rooms: serde_json::Map<String, serde_json::Value> = rooms
                 .iter()
                 .map(|(room, seq, people)| {
@@ -219,28 +218,28 @@ pub(super) fn say(word: &Word<'_>) -> String {
             let expires_at = time(connection.expires_at);
             let person = json!({ "id": id, "name": name, "roles": roles, "expires_at": expires_at });
             frame(
-                "hello",
+                Kind::Hello,
                 json!({ "version": 1, "connection": connection.id, "person": person, "now": time(*now),
-                    "expires_at": expires_at, "ping_s": PING_S, "rooms": rooms }),
+                    "expires_at": expires_at, "ping_s": ping_s, "rooms": rooms }),
             )
         }
         Word::Watching { room, seq, people } => {
             let people: Vec<_> = people.iter().map(person_here).collect();
-            frame("watching", json!({ "room": room, "seq": seq, "people": people }))
+            frame(Kind::Watching, json!({ "room": room, "seq": seq, "people": people }))
         }
         Word::Presence { room, person, here } => {
-            frame("presence", json!({ "room": room, "person": person_here(person), "here": here }))
+            frame(Kind::Presence, json!({ "room": room, "person": person_here(person), "here": here }))
         }
         Word::Resumed { room, seq, reset } => {
             let mut fields = json!({ "room": room, "seq": seq });
             if let (true, Some(fields)) = (reset, fields.as_object_mut()) {
                 fields.insert("reset".to_owned(), true.into());
             }
-            frame("resumed", fields)
+            frame(Kind::Resumed, fields)
         }
-        Word::Renewed { expires_at } => frame("renewed", json!({ "expires_at": time(*expires_at) })),
-        Word::Resume { reason } => frame("resume", json!({ "reason": reason })),
-        Word::Error { code, reason } => frame("error", json!({ "code": code, "reason": reason })),
+        Word::Renewed { expires_at } => frame(Kind::Renewed, json!({ "expires_at": time(*expires_at) })),
+        Word::Resume { reason } => frame(Kind::Resume, json!({ "reason": reason })),
+        Word::Error { code, reason } => frame(Kind::Error, json!({ "code": code, "reason": reason })),
         Word::Refused { frame, failure } => refused(frame, failure),
     }
 }

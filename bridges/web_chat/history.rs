@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 use switchboard_core::event::{Change, RoomChanged};
+use switchboard_core::socket::found_by;
 use switchboard_core::{
     Audience, Expect, Failure, Item, Links, MessageId, Missed, Order, Outcome, Push, Revision, RoomName,
-    Sender, Surface, Timestamp, View, Write,
+    Sender, Surface, Timestamp, Told, ToldMessage, View, Write,
 };
 
 use super::shown::{change_frame, shown};
@@ -14,6 +15,8 @@ use super::store::{self, Entry, Gone, Logged, Place, Reactor, Seen, Who};
 const MAX_MISSED: u64 = 1000;
 /// How many of them at a time.
 const MISSED_AT_ONCE: usize = 200;
+/// Messages of a part for an index.
+const TOLD_AT_ONCE: usize = 100;
 /// Most messages of a page.
 pub(super) const MAX_PAGE: usize = 100;
 
@@ -216,6 +219,24 @@ async fn render(
         messages.push(serde_json::to_value(shown).map_err(|error| Failure::bug(error.to_string()))?);
     }
     Ok(messages)
+}
+
+/// What stands in a room after a number.
+pub(super) async fn told(room: &RoomName, after: u64, view: &dyn View) -> Result<Told, Failure> {
+    let page = store::numbered_page(view, "room", room, Some(after), Order::Ascending, TOLD_AT_ONCE).await?;
+    let mut messages = Vec::with_capacity(page.items.len());
+    for item in &page.items {
+        let entry: Entry = item.read()?;
+        if entry.gone.is_some() {
+            continue;
+        }
+        let found_by = found_by(&entry.text, &entry.sender.name, &entry.attachments);
+        let Entry { message_id, time, attachments, .. } = entry;
+        let files = attachments.into_iter().filter_map(|file| file.blob).collect();
+        messages.push(ToldMessage { seq: store::number(&item.sort)?, message_id, time, found_by, files });
+    }
+    let next = page.next.map(|next| store::number(&next)).transpose()?;
+    Ok(Told { messages, next })
 }
 
 /// What happened in a room after a number.

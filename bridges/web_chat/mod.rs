@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use switchboard_core::{
     Admission, Arrival, Bridge, Connection, Declaration, Detail, Door, DoorAccess, Expect, Failure, Heard,
     Links, MAX_BODY_BYTES, Missed, Outcome, Person, Reading, Reply, Room, RoomName, Rooms, SmsAccess,
-    Sockets, Timestamp, View, What, Word, Write,
+    Sockets, Timestamp, Told, View, What, Word, Write,
 };
 
 use crate::settings::{ConfigError, Settings};
@@ -29,17 +29,23 @@ mod files;
 mod frames;
 mod history;
 mod names;
+mod search;
 mod shown;
 mod sign_in;
 mod store;
 mod wire;
 
 #[cfg(test)]
+mod described;
+#[cfg(test)]
 mod tests;
 
 pub use config::{Chat, Issuer};
 use frames::Said;
 use wire::Ask;
+
+/// The socket's protocol for programs: an AsyncAPI document, <https://www.asyncapi.com/docs/reference/specification/v3.0.0>.
+pub const ASYNCAPI: &str = include_str!("asyncapi.json");
 
 /// Most bytes of an uploaded file that is read at all; `[chat] file_bytes` says how many are taken.
 const MAX_UPLOAD_BYTES: usize = 33 * 1024 * 1024;
@@ -68,7 +74,8 @@ static DECLARATION: Declaration = Declaration {
             content_types: &["application/json"],
             max_bytes: MAX_BODY_BYTES,
         },
-        Door { access: DoorAccess::Socket, ..page("/api/socket", &["GET"]) },
+        // By a name of its own: on AWS sockets are a function of their own.
+        Door { name: "web_chat.socket", access: DoorAccess::Socket, ..page("/api/socket", &["GET"]) },
         page("/api/session", &["GET", "DELETE"]),
         Door { content_types: &["application/json"], ..page("/api/session/guest", &["POST"]) },
         page("/api/tickets", &["POST"]),
@@ -176,8 +183,14 @@ impl WebChat {
             return Err(wire::bad("q has 1 to 200 characters"));
         }
         let limit = limit.clamp(1, MAX_FOUND);
-        let numbers = reading.search.find(room, words, before, limit).await?;
-        let next = if numbers.len() == limit { numbers.last() } else { None };
+        let (numbers, next) = match reading.search {
+            Some(index) => {
+                let numbers = index.find(room, words, before, limit).await?;
+                let next = if numbers.len() == limit { numbers.last().copied() } else { None };
+                (numbers, next)
+            }
+            None => search::look(room, words, before, limit, reading.view).await?,
+        };
         let messages = history::messages(&self.links, room, &numbers, reading.now, reading.view).await?;
         Reply::json(&json!({ "room": room, "messages": messages, "before": next }))
     }
@@ -209,7 +222,9 @@ impl Bridge for WebChat {
                 Detail::DeliveryReported(reported) => {
                     deliveries::reported(self, reported, arrival.now, view).await
                 }
-                Detail::SubscriberChanged(changed) => deliveries::subscriber(self, changed, view).await,
+                Detail::SubscriberChanged(changed) => {
+                    deliveries::subscriber(self, changed, event.time, view).await
+                }
                 Detail::MessageHeld(judged) => Ok(deliveries::judged(judged, "held")),
                 Detail::MessageBlocked(judged) => Ok(deliveries::judged(judged, "blocked")),
                 _ => Ok(Outcome::nothing()),
@@ -292,18 +307,24 @@ impl Sockets for WebChat {
         if let Some(page) = page.as_object_mut() {
             page.insert("id".to_owned(), id.into());
         }
-        Ok(shown::frame("history", page))
+        Ok(shown::frame(shown::Kind::History, page))
     }
 
     async fn missed(
         &self,
-        person: &Person,
+        person: Option<&Person>,
         room: &RoomName,
         after: Option<u64>,
         reading: &Reading<'_>,
     ) -> Result<Missed, Failure> {
-        decide::joined(self, person, room, reading.view).await?;
+        if let Some(person) = person {
+            decide::joined(self, person, room, reading.view).await?;
+        }
         history::missed(&self.links, room, after, reading.now, reading.view).await
+    }
+
+    async fn told(&self, room: &RoomName, after: u64, view: &dyn View) -> Result<Told, Failure> {
+        history::told(room, after, view).await
     }
 
     fn say(&self, word: &Word<'_>) -> String {

@@ -173,7 +173,7 @@ struct ChangeFrame<'a> {
 /// The frame of a change: `logged` is `None` for a posting.
 pub(super) fn change_frame(seq: u64, message: Shown<'_>, logged: Option<&Logged>) -> Result<String, Failure> {
     to_json(&ChangeFrame {
-        kind: "change",
+        kind: Kind::Change.as_str(),
         room: message.room,
         seq,
         change: logged.map_or(Change::Posted, |logged| logged.change),
@@ -183,9 +183,45 @@ pub(super) fn change_frame(seq: u64, message: Shown<'_>, logged: Option<&Logged>
     })
 }
 
+macro_rules! kinds {
+    ($($kind:ident = $name:literal),* $(,)?) => {
+        /// What the hub says on a socket; described in asyncapi.json.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Kind { $($kind),* }
+
+        impl Kind {
+            #[cfg(test)]
+            pub(super) const ALL: &'static [Self] = &[$(Self::$kind),*];
+
+            pub(super) fn as_str(self) -> &'static str {
+                match self { $(Self::$kind => $name),* }
+            }
+        }
+    };
+}
+
+kinds!(
+    Hello = "hello",
+    Watching = "watching",
+    Change = "change",
+    Resumed = "resumed",
+    Accepted = "accepted",
+    Refused = "refused",
+    Judged = "judged",
+    Deliveries = "deliveries",
+    Warnings = "warnings",
+    Typing = "typing",
+    Presence = "presence",
+    History = "history",
+    Pong = "pong",
+    Renewed = "renewed",
+    Error = "error",
+    Resume = "resume",
+);
+
 /// `{"kind": …}` with these fields.
-pub(super) fn frame(kind: &str, fields: Value) -> String {
-    let mut frame = json!({ "kind": kind });
+pub(super) fn frame(kind: Kind, fields: Value) -> String {
+    let mut frame = json!({ "kind": kind.as_str() });
     if let (Some(frame), Value::Object(fields)) = (frame.as_object_mut(), fields) {
         frame.extend(fields);
     }

@@ -183,6 +183,11 @@ pub(super) struct PhoneRooms {
     pub(super) rooms: BTreeSet<RoomName>,
     #[serde(default)]
     pub(super) opted_out: bool,
+    /// When it last joined or left each room, and opted out or in: what happened before is too late to count.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) heard: BTreeMap<RoomName, Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) opted_at: Option<Timestamp>,
 }
 
 /// Who is signed in.

@@ -4,13 +4,19 @@ use bytes::Bytes;
 use futures::executor::block_on;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use switchboard_core::event::{Change, DeliveryReported, DeliveryStatus, Reaction, RoomChanged};
+use switchboard_core::event::{
+    Change, DeliveryReported, DeliveryStatus, MessageJudged, Reaction, Reason, RoomChanged, SubscriberChange,
+    SubscriberChanged,
+};
 use switchboard_core::memory::{MemoryBlobs, MemoryStore};
 use switchboard_core::{
     Address, Admission, Arrival, ArrivalId, Bridge, Connection, Detail, Event, EventId, Failure, Frame,
-    Grant, Heard, Message, MessageId, Nonce, Outcome, Person, Reading, Reply, Revision, Role, RoomName,
-    Search, Sender, Sockets, Surface, Timestamp, What,
+    Grant, Heard, Message, MessageId, Nonce, Outcome, Person, Reading, Reply, Revision, Role, Sender,
+    Sockets, Surface, Timestamp, What,
 };
+
+mod heard_late;
+mod searching;
 
 use super::WebChat;
 use crate::settings::Settings;
@@ -18,18 +24,8 @@ use crate::settings::Settings;
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 const ROOMS: &str = "[rooms.lobby]\nsms = \"open\"\n";
 
-/// Nothing is found.
-struct NoSearch;
-
-#[async_trait::async_trait]
-impl Search for NoSearch {
-    async fn find(&self, _: &RoomName, _: &str, _: Option<u64>, _: usize) -> Result<Vec<u64>, Failure> {
-        Ok(Vec::new())
-    }
-}
-
 /// The bridge with its store.
-struct House {
+pub(super) struct House {
     chat: WebChat,
     store: MemoryStore,
     blobs: MemoryBlobs,
@@ -38,7 +34,7 @@ struct House {
 }
 
 impl House {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with("")
     }
 
@@ -65,8 +61,7 @@ impl House {
         match self.chat.admit("web_chat.page", &request, self.now)? {
             Admission::Arrival(id) | Admission::Once(id) => self.decide(What::Request(&request), &id),
             Admission::Read => {
-                let reading =
-                    Reading { view: &self.store, search: &NoSearch, blobs: &self.blobs, now: self.now };
+                let reading = Reading { view: &self.store, search: None, blobs: &self.blobs, now: self.now };
                 block_on(self.chat.read(&request, &reading)).map(Outcome::reply)
             }
             Admission::Answer(reply) => Ok(Outcome::reply(reply)),
@@ -78,7 +73,7 @@ impl House {
         self.decide(What::Event { event: &event, part: None }, &ArrivalId::from_cause(&[id])).unwrap()
     }
 
-    fn change(&self, seq: u64, change: Change, message: Message) -> Outcome {
+    pub(super) fn change(&self, seq: u64, change: Change, message: Message) -> Outcome {
         let by = (change == Change::Reacted).then(|| sender("guest_b", "Bob"));
         let reaction = by.is_some().then(|| Reaction { name: "wave".into(), added: true });
         let changed = RoomChanged { lane: "lobby".into(), seq, change, message, by, reaction };
@@ -87,11 +82,11 @@ impl House {
 
     /// What somebody who has seen all up to a number is sent, reading after reading.
     fn missed(&self, after: u64) -> (Vec<(u64, Value)>, bool) {
-        let reading = Reading { view: &self.store, search: &NoSearch, blobs: &self.blobs, now: self.now };
+        let reading = Reading { view: &self.store, search: None, blobs: &self.blobs, now: self.now };
         let (person, room) = (person(), "lobby".parse().unwrap());
         let (mut frames, mut from) = (Vec::new(), after);
         loop {
-            let missed = block_on(self.chat.missed(&person, &room, Some(from), &reading)).unwrap();
+            let missed = block_on(self.chat.missed(Some(&person), &room, Some(from), &reading)).unwrap();
             let read = |(seq, text): &(u64, String)| (*seq, serde_json::from_str(text).unwrap());
             frames.extend(missed.frames.iter().map(read));
             if missed.reset || missed.until >= missed.seq {
@@ -100,6 +95,38 @@ impl House {
             assert!(missed.until > from, "it goes on");
             from = missed.until;
         }
+    }
+
+    /// A phone that joins, a report of a delivery to it, and a word for the message's writer: for what is said of both.
+    pub(super) fn reported_and_judged(&self, message: &Message) -> [Outcome; 3] {
+        let reported = DeliveryReported {
+            message_id: Some(message.id.clone()),
+            room: Some(message.room.clone()),
+            surface: Surface::Sms,
+            address: Address::new("+14155550101"),
+            status: DeliveryStatus::Failed,
+            provider_id: None,
+            reason: Some("30005".to_owned()),
+        };
+        let reason = Reason { rule: "link".to_owned(), found: "a link".to_owned() };
+        let judged = MessageJudged { message: message.clone(), reasons: vec![reason] };
+        let phone = "+14155550101".parse().unwrap();
+        let joined =
+            SubscriberChanged { phone, room: Some(message.room.clone()), change: SubscriberChange::Joined };
+        [
+            self.hear("joined", Detail::SubscriberChanged(joined)),
+            self.hear("reported", Detail::DeliveryReported(reported)),
+            self.hear("judged", Detail::MessageHeld(judged)),
+        ]
+    }
+
+    /// The answer to a frame that asks for the newest page.
+    pub(super) fn history_frame(&self) -> String {
+        let reading = Reading { view: &self.store, search: None, blobs: &self.blobs, now: self.now };
+        let connection =
+            Connection { id: "1".into(), person: person(), session: "s".into(), expires_at: NOW };
+        let text = r#"{"kind":"history","id":"h","room":"lobby"}"#;
+        block_on(self.chat.answer(&connection, text, &reading)).unwrap()
     }
 
     fn page(&mut self, cookie: &str, query: &str) -> Value {
@@ -136,7 +163,7 @@ fn sender(id: &str, name: &str) -> Sender {
     Sender { surface: Surface::Web, address: Address::new(id), name: name.into() }
 }
 
-fn message(id: &str, revision: u64, text: &str) -> Message {
+pub(super) fn message(id: &str, revision: u64, text: &str) -> Message {
     Message {
         id: MessageId::from_text(id),
         revision: Revision(revision),
@@ -381,6 +408,30 @@ fn a_frame_is_the_same_arrival_however_often_it_comes_and_nobodys_elses() {
     let react =
         r#"{"kind":"react","id":"3","room":"lobby","message_id":"m1","reaction":"<!channel>","added":true}"#;
     assert_eq!(refused(arrival(&house, person(), react).1), (400, "bad_field"));
+}
+
+#[test]
+fn a_moderator_and_an_operator_take_back_what_others_wrote_and_a_member_does_not() {
+    let house = House::new();
+    house.change(1, Change::Posted, message("m1", 1, "one"));
+    let delete = r#"{"kind":"delete","id":"1","room":"lobby","message_id":"m1"}"#;
+    let say = |id: &str, roles: &[Role]| {
+        let person = Person { id: id.into(), name: id.into(), roles: roles.to_vec() };
+        let connection = Connection { id: "1".into(), person, session: "s".into(), expires_at: NOW };
+        let frame = Frame { connection, text: delete.to_owned() };
+        house.decide(What::Frame(&frame), &ArrivalId::from_cause(&[id]))
+    };
+    assert_eq!(refused(say("guest_b", &[Role::Member])), (403, "not_yours"));
+    for (id, role, as_moderator) in [
+        ("account_m", Role::Moderator, true),
+        ("account_o", Role::Operator, true),
+        // Their own message is theirs.
+        ("guest_a", Role::Moderator, false),
+    ] {
+        let outcome = say(id, &[Role::Member, role]).unwrap();
+        let Detail::MessageDeleted(deleted) = &outcome.events[0].detail else { panic!("{outcome:?}") };
+        assert_eq!((deleted.moderator, deleted.sender.name.as_str()), (as_moderator, id));
+    }
 }
 
 #[test]

@@ -184,8 +184,8 @@ pub struct Verified {
 pub struct Reading<'a> {
     /// The bridge's own store, as it is committed.
     pub view: &'a dyn View,
-    /// The search.
-    pub search: &'a dyn Search,
+    /// The search; without one the bridge looks through what it keeps.
+    pub search: Option<&'a dyn Search>,
     /// Files.
     pub blobs: &'a dyn Blobs,
     /// The time now.

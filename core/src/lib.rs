@@ -7,6 +7,7 @@
 //! Reading order: [`message`] and [`event`] (what travels), [`bridge`] and [`outcome`] (what a bridge is),
 //! [`store`] and [`ports`] (what it may reach), [`failure`] (what goes wrong), then the small values.
 
+mod envelope;
 pub mod event;
 pub mod message;
 
@@ -45,7 +46,8 @@ pub use ports::{Blob, Blobs, Http, HttpError, Ports, Search};
 pub use room::{Room, RoomName, Rooms, SmsAccess};
 pub use secret::Secret;
 pub use socket::{
-    Audience, Connection, Frame, Grant, Heard, Missed, Pace, Person, Push, Role, Sockets, Word,
+    Audience, Connection, Frame, Grant, Heard, Missed, Pace, Person, Push, Role, Sockets, Told, ToldMessage,
+    Word,
 };
 pub use store::{Expect, Item, Key, Order, Page, Query, View, Write};
 pub use time::Timestamp;

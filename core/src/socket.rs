@@ -14,8 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::bridge::Reading;
 use crate::failure::Failure;
-use crate::id::ArrivalId;
+use crate::id::{ArrivalId, BlobId, MessageId};
+use crate::message::Attachment;
 use crate::room::RoomName;
+use crate::store::View;
 use crate::time::Timestamp;
 
 /// Somebody who is signed in.
@@ -161,6 +163,36 @@ pub struct Missed {
     pub reset: bool,
 }
 
+/// A part of what stands in a room.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Told {
+    /// Messages that are not gone, oldest first.
+    pub messages: Vec<ToldMessage>,
+    /// Where the next part begins; `None` at the end.
+    pub next: Option<u64>,
+}
+
+/// One message for an index.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ToldMessage {
+    /// Its number in the room.
+    pub seq: u64,
+    /// Its id.
+    pub message_id: MessageId,
+    /// When it was said.
+    pub time: Timestamp,
+    /// As [`found_by`] says.
+    pub found_by: String,
+    /// The files that it shows.
+    pub files: Vec<BlobId>,
+}
+
+/// What a message is found by, a line each: its text, who said it, and the names of its files.
+pub fn found_by(text: &str, sender: &str, files: &[Attachment]) -> String {
+    let files = files.iter().map(|file| file.name.as_str());
+    [text, sender].into_iter().chain(files).collect::<Vec<_>>().join("\n")
+}
+
 /// What the host has to say to a socket, for the bridge to put into its protocol's words.
 #[derive(Clone, PartialEq, Debug)]
 #[expect(missing_docs, reason = "the fields are the words of docs/chat.md")]
@@ -168,6 +200,8 @@ pub enum Word<'a> {
     Hello {
         connection: &'a Connection,
         now: Timestamp,
+        /// How often the client is to say something, in seconds, so that the line lives.
+        ping_s: u32,
         rooms: &'a [(RoomName, u64, Vec<Person>)],
     },
     Watching {
@@ -219,17 +253,24 @@ pub trait Sockets: Send + Sync {
         reading: &Reading<'_>,
     ) -> Result<String, Failure>;
 
-    /// What happened in a room after a number; without one only where the room stands.
+    /// What happened in a room after a number; without one only where the room stands. For nobody in particular
+    /// where the host itself wants to know.
     ///
     /// # Errors
     /// As [`Sockets::answer`]: a room that is not there, or that the person has left.
     async fn missed(
         &self,
-        person: &Person,
+        person: Option<&Person>,
         room: &RoomName,
         after: Option<u64>,
         reading: &Reading<'_>,
     ) -> Result<Missed, Failure>;
+
+    /// What stands in a room after a number, a part at a time: for an index that is made again.
+    ///
+    /// # Errors
+    /// [`Failure::Retry`] when the store does not answer.
+    async fn told(&self, room: &RoomName, after: u64, view: &dyn View) -> Result<Told, Failure>;
 
     /// Puts the host's words into the protocol's.
     fn say(&self, word: &Word<'_>) -> String;

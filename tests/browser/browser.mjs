@@ -80,7 +80,16 @@ export class Browser {
 
   /** Fails for what a reader with a screen reader or weak sight stumbles over. */
   async accessible(page, what) {
-    const { violations } = await new AxeBuilder({ page }).analyze();
+    await this.#judge(new AxeBuilder({ page }), what);
+  }
+
+  /** The same page in other colours: only these are looked at again. */
+  async readable(page, what) {
+    await this.#judge(new AxeBuilder({ page }).withRules(["color-contrast", "link-in-text-block"]), what);
+  }
+
+  async #judge(axe, what) {
+    const { violations } = await axe.analyze();
     for (const { impact, id, nodes } of violations) {
       if (impact === "serious" || impact === "critical") {
         this.#complaints.push(`${what}: ${impact} ${id}: ${nodes.map((node) => `${node.target}: ${node.failureSummary}`).join("; ")}`);

@@ -172,6 +172,31 @@ def hasten():
     return len(timers)
 
 
+def connections():
+    """How many connections of the chat the table knows, and how many places they have in rooms."""
+    rows = scan(resources()["WebChatTable"])
+    count = lambda prefix: sum(row["pk"].startswith(prefix) for row in rows)
+    return {"connections": count("s#connection/"), "places": count("s#room/")}
+
+
+def lose_connections(of):
+    """Makes a person's connections in rooms ones that API Gateway does not know."""
+    dynamodb, table = client("dynamodb"), resources()["WebChatTable"]
+
+    def rename(item, connection):
+        lost = {name: {"S": value["S"].replace(connection, "lost")} if name in ("pk", "sk") else value for name, value in item.items()}
+        dynamodb.delete_item(TableName=table, Key={"pk": item["pk"], "sk": item["sk"]})
+        dynamodb.put_item(TableName=table, Item=lost)
+
+    pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    for row in [item for page in pages for item in page["Items"]]:
+        if row["pk"]["S"].startswith("s#room/") and json.loads(row["person"]["S"])["name"] == of:
+            connection = row["sk"]["S"]
+            place = {"pk": {"S": f"s#connection/{connection}"}, "sk": {"S": "at"}}
+            rename(dynamodb.get_item(TableName=table, Key=place, ConsistentRead=True)["Item"], connection)
+            rename(row, connection)
+
+
 def trace(word):
     """What the journal knows by a word: envelopes, oldest first."""
     dynamodb, table = client("dynamodb"), resources()["JournalTable"]
@@ -422,6 +447,8 @@ DEEDS = {
     "send": send,
     "give-again": give_again,
     "hasten": hasten,
+    "connections": connections,
+    "lose-connections": lose_connections,
     "trace": trace,
     "journal": journal,
     "logs": logs,

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::PATIENCE;
+use crate::{Hub, PATIENCE};
 
 /// Somebody signed in.
 #[derive(Clone)]
@@ -24,6 +24,8 @@ pub struct Guest {
     pub cookie: String,
     /// As the hub knows them.
     pub person: Value,
+    /// Where sockets are opened, if not at the hub itself.
+    pub sockets: Option<String>,
 }
 
 impl Guest {
@@ -37,6 +39,15 @@ impl Guest {
             http,
             cookie: cookie.expect("a cookie"),
             person: body["person"].clone(),
+            sockets: None,
+        }
+    }
+
+    /// The same at a hub that may be the deployed one.
+    pub async fn sign_in_to(hub: &Hub, name: &str) -> Self {
+        Self {
+            sockets: hub.stack().map(|stack| stack.sockets().to_owned()),
+            ..Self::sign_in(&hub.base(), name).await
         }
     }
 
@@ -69,11 +80,20 @@ impl Guest {
 
     /// Opens a socket and says hello; `rooms` as in the protocol. From now on it hears what is said in them.
     pub async fn connect(&self, rooms: Value) -> Socket {
-        let mut socket = Socket::open(&self.base, &self.ticket().await).await.expect("the socket opens");
+        let mut socket = self.open(&self.ticket().await).await.expect("the socket opens");
         socket.say(json!({ "kind": "hello", "version": 1, "rooms": rooms })).await;
         let hello = socket.until("hello", |frame| frame["kind"] == "hello").await;
         socket.heard.push_front(hello);
         socket
+    }
+
+    /// Opens a socket with a ticket; the status where the hub refuses.
+    pub async fn open(&self, ticket: &str) -> Result<Socket, u16> {
+        match &self.sockets {
+            // The emulator speaks no subprotocol, so a client that asks for one would take its answer for wrong.
+            Some(sockets) => Socket::open_at(sockets, ticket, false).await,
+            None => Socket::open(&self.base, ticket).await,
+        }
     }
 
     /// The newest page of a room.
@@ -105,12 +125,16 @@ pub struct Socket {
 impl Socket {
     /// Opens it with a ticket; the status where the hub refuses.
     pub async fn open(base: &str, ticket: &str) -> Result<Self, u16> {
-        let address = base.replace("http://", "ws://");
-        let mut request =
-            format!("{address}/api/socket?ticket={ticket}").into_client_request().expect("a URL");
-        request
-            .headers_mut()
-            .insert("sec-websocket-protocol", HeaderValue::from_static("switchboard.chat.v1"));
+        Self::open_at(&format!("{base}/api/socket"), ticket, true).await
+    }
+
+    async fn open_at(address: &str, ticket: &str, named: bool) -> Result<Self, u16> {
+        let address = address.replace("http://", "ws://");
+        let mut request = format!("{address}?ticket={ticket}").into_client_request().expect("a URL");
+        if named {
+            let protocol = HeaderValue::from_static("switchboard.chat.v1");
+            request.headers_mut().insert("sec-websocket-protocol", protocol);
+        }
         match tokio_tungstenite::connect_async_with_config(request, None, true).await {
             Ok((stream, _)) => Ok(Self { stream, heard: VecDeque::new(), closed: None }),
             Err(Error::Http(response)) => Err(response.status().as_u16()),

@@ -8,11 +8,13 @@
 //! Everything listens on free ports of 127.0.0.1. Nothing waits a fixed time: what is expected is waited for,
 //! and [`House::close`] fails the test when something is left over.
 
+pub mod alone;
 pub mod aws;
 pub mod browser;
 pub mod chat;
 pub mod clients;
 pub mod hub;
+pub mod issuer;
 pub mod sign;
 
 use std::time::{Duration, Instant};

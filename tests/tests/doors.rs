@@ -169,7 +169,14 @@ async fn the_same_webhook_ten_times_at_once_and_after_a_restart_is_one_event() {
 async fn everything_that_is_no_providers_door_is_for_this_machine_or_the_token() {
     let house = House::open(&format!("SWITCHBOARD_TOKEN = \"t0ken\"\n{LOBBY}")).await;
     let client = reqwest::Client::new();
-    for path in ["/api/dead-letters", "/api/trace/x", "/api/tail", "/metrics", "/api/openapi.json"] {
+    for path in [
+        "/api/dead-letters",
+        "/api/trace/x",
+        "/api/tail",
+        "/metrics",
+        "/api/openapi.json",
+        "/api/asyncapi.json",
+    ] {
         let ask = || client.get(format!("{}{path}", house.hub.base()));
         let from_afar = ask().header("Host", "hub.example").send().await.unwrap().status();
         assert_eq!(from_afar, 401, "{path}");

@@ -1,7 +1,9 @@
-//! The pages in a real browser, against the real program with its own sandbox. What each story tells step by step is
-//! in `tests/browser/stories`; a page that asks another host, breaks its policy, or that axe finds fault with, fails it.
+//! The pages in a real browser, against the real program with its own sandbox, without a way out of this machine where
+//! it gives a network namespace (`switchboard_stories::alone` says which). What each story tells step by step is in
+//! `tests/browser/stories`; a page that asks another host, breaks its policy, or that axe finds fault with, fails it.
 
 use switchboard_stories::Hub;
+use switchboard_stories::alone::alone;
 use switchboard_stories::browser::tell;
 use tokio::sync::Mutex;
 
@@ -13,41 +15,45 @@ const CONFIGURATION: &str = "[rooms.lobby]\ntitle = \"Lobby\"\nslack_channel = \
 /// One browser at a time: two cores carry no more.
 static BROWSER: Mutex<()> = Mutex::const_new(());
 
-async fn told(story: &str) {
+async fn told(test: &str, story: &str) {
+    // Who runs inside the namespace has been given its turn outside.
     let _one = BROWSER.lock().await;
-    let directory = tempfile::tempdir().expect("a directory");
-    std::fs::write(directory.path().join("switchboard.toml"), CONFIGURATION).expect("a configuration");
-    let mut hub = Hub::start_alone(directory.path()).await;
-    tell(story, &hub.base()).await;
-    hub.stop().await;
+    alone(test, async {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("switchboard.toml"), CONFIGURATION).expect("a configuration");
+        let mut hub = Hub::start_alone(directory.path()).await;
+        tell(story, &hub.base()).await;
+        hub.stop().await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn two_people_chat_and_all_that_they_do_travels() {
-    told("two_people").await;
+    told("two_people_chat_and_all_that_they_do_travels", "two_people").await;
 }
 
 #[tokio::test]
 async fn a_message_travels_everywhere_and_its_writer_sees_where_it_has_got_to() {
-    told("everywhere").await;
+    told("a_message_travels_everywhere_and_its_writer_sees_where_it_has_got_to", "everywhere").await;
 }
 
 #[tokio::test]
 async fn a_cut_line_is_told_what_is_written_is_kept_and_nothing_is_lost_or_doubled() {
-    told("cut").await;
+    told("a_cut_line_is_told_what_is_written_is_kept_and_nothing_is_lost_or_doubled", "cut").await;
 }
 
 #[tokio::test]
 async fn what_is_written_to_deceive_is_text_and_what_is_stopped_is_its_writers_alone() {
-    told("hostile").await;
+    told("what_is_written_to_deceive_is_text_and_what_is_stopped_is_its_writers_alone", "hostile").await;
 }
 
 #[tokio::test]
 async fn a_newcomer_sees_one_message_travel_everywhere_within_a_minute() {
-    told("tour").await;
+    told("a_newcomer_sees_one_message_travel_everywhere_within_a_minute", "tour").await;
 }
 
 #[tokio::test]
 async fn every_page_is_fit_to_be_seen_wide_and_narrow_light_and_dark() {
-    told("looks").await;
+    told("every_page_is_fit_to_be_seen_wide_and_narrow_light_and_dark", "looks").await;
 }

@@ -1,100 +1,10 @@
 //! Stories: signing in with an account of a certified OpenID Connect provider, and every way in which a token is none.
 
-use std::process::Stdio;
-
 use serde_json::{Value, json};
 use switchboard_stories::chat::{Guest, Socket};
-use switchboard_stories::clients::{scripts, tools};
+use switchboard_stories::issuer::{Browser, Issuer, SECRET};
 use switchboard_stories::{House, LOBBY};
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
-
-/// A provider on this machine.
-struct Issuer {
-    _process: Child,
-    address: String,
-    http: reqwest::Client,
-}
-
-impl Issuer {
-    async fn start(hub: &str) -> Self {
-        // Another test of this process may have been first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut command = Command::new("node");
-        command
-            .env("NODE_MODULES", tools().join("node/node_modules"))
-            .arg(scripts().join("issuer.mjs"))
-            .arg(hub);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-        let mut process = command.spawn().expect("node starts");
-        let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
-        let address = loop {
-            let line = lines.next_line().await.expect("a line").expect("the issuer says where it is");
-            if let Ok(said) = serde_json::from_str::<Value>(&line) {
-                break said["issuer"].as_str().expect("an address").to_owned();
-            }
-        };
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let http =
-            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        Self { _process: process, address, http }
-    }
-
-    async fn mint(&self, key: &str, claims: Value, header: Value) -> String {
-        let body = json!({ "key": key, "claims": claims, "header": header });
-        let answer =
-            self.http.post(format!("{}/mint", self.address)).json(&body).send().await.expect("an answer");
-        answer.json::<Value>().await.expect("JSON")["token"].as_str().expect("a token").to_owned()
-    }
-}
-
-/// A browser, as far as redirects and cookies go.
-struct Browser {
-    http: reqwest::Client,
-    cookies: Vec<(String, String, String)>,
-}
-
-impl Browser {
-    fn new(http: &reqwest::Client) -> Self {
-        Self { http: http.clone(), cookies: Vec::new() }
-    }
-
-    /// Follows redirects to the end; gives the last address and status.
-    async fn open(&mut self, address: &str) -> (String, u16) {
-        let mut address: url::Url = address.parse().expect("an address");
-        for _ in 0..20 {
-            let origin = address.origin().ascii_serialization();
-            let cookies: Vec<String> = self
-                .cookies
-                .iter()
-                .filter(|(of, _, value)| *of == origin && !value.is_empty())
-                .map(|(_, name, value)| format!("{name}={value}"))
-                .collect();
-            let request = self.http.get(address.clone()).header("cookie", cookies.join("; "));
-            let response = request.send().await.expect("an answer");
-            for cookie in response.headers().get_all("set-cookie") {
-                let pair = cookie.to_str().expect("text").split(';').next().unwrap_or_default();
-                let (name, value) = pair.split_once('=').expect("a cookie");
-                self.cookies.retain(|(of, known, _)| (of.as_str(), known.as_str()) != (&origin, name));
-                self.cookies.push((origin.clone(), name.to_owned(), value.to_owned()));
-            }
-            let status = response.status().as_u16();
-            let Some(next) = response.headers().get("location") else { return (address.into(), status) };
-            address = address.join(next.to_str().expect("text")).expect("an address");
-            // The pages are not built into every program under test.
-            if !address.path().starts_with("/api") && address.path().starts_with("/welcome") {
-                return (address.into(), 200);
-            }
-        }
-        panic!("it goes round in circles");
-    }
-
-    fn cookie(&self, origin: &str, name: &str) -> Option<String> {
-        let found = self.cookies.iter().find(|(of, known, _)| of == origin && known == name);
-        found.map(|(_, _, value)| format!("{name}={value}"))
-    }
-}
 
 /// A hub that takes an issuer's accounts, and the issuer.
 async fn house() -> (House, Issuer) {
@@ -103,7 +13,7 @@ async fn house() -> (House, Issuer) {
     drop(probe);
     let issuer = Issuer::start(&format!("http://127.0.0.1:{port}")).await;
     let configuration = format!(
-        "OIDC_CLIENT_SECRET = \"s:ecret\"\n{LOBBY}\n[chat]\noperators = [\"ann@example.org\"]\n\
+        "OIDC_CLIENT_SECRET = \"{SECRET}\"\n{LOBBY}\n[chat]\noperators = [\"ann@example.org\"]\n\
          [chat.oidc]\nissuer = \"{}\"\nclient_id = \"hub\"\ntitle = \"The test's issuer\"\n",
         issuer.address
     );
@@ -118,7 +28,8 @@ async fn an_account_signs_in_and_has_its_roles_and_an_answer_counts_once_and_for
     let end = browser.open(&format!("{base}/api/session/oidc/start?next=/welcome")).await;
     assert_eq!(end, (format!("{base}/welcome"), 200));
     let cookie = browser.cookie(&base, "switchboard_session").expect("a session");
-    let ann = Guest { base: base.clone(), http: issuer.http.clone(), cookie, person: Value::Null };
+    let ann =
+        Guest { base: base.clone(), http: issuer.http.clone(), cookie, person: Value::Null, sockets: None };
     let (_, session) = ann.ask("GET", "/api/session", Value::Null).await;
     assert_eq!(session["person"]["name"], "Ann Account");
     assert_eq!(session["person"]["roles"], json!(["member", "moderator", "operator"]));
@@ -127,6 +38,27 @@ async fn an_account_signs_in_and_has_its_roles_and_an_answer_counts_once_and_for
     socket.hear("hello").await;
     socket.post("1", "lobby", "hello").await;
     assert_eq!(socket.hear("change").await["message"]["sender"]["name"], "Ann Account");
+
+    // An operator takes back what others wrote, whatever it was written on; a member does not.
+    let bob = Guest::sign_in(&base, "Bob").await;
+    let mut his = bob.connect(json!({ "lobby": { "after": 0 } })).await;
+    his.hear("hello").await;
+    let written = his.post("1", "lobby", "a slander").await;
+    let delete =
+        |id: &Value| json!({ "kind": "delete", "id": "d", "room": "lobby", "message_id": id.clone() });
+    let hers =
+        his.until("hers", |frame| frame["message"]["text"] == "hello").await["message"]["message_id"].clone();
+    assert_eq!(his.change(delete(&hers)).await["code"], "not_yours");
+    his.until("it is shown", |frame| frame["message"]["message_id"] == json!(written)).await;
+    house.expect_shown("C0LOBBY", &["Ann Account (web): hello", "Bob (web): a slander"]).await;
+    assert_eq!(socket.change(delete(&json!(written))).await["kind"], "accepted");
+    let gone = his.until("it is taken back", |frame| frame["change"] == "retracted").await;
+    assert_eq!(
+        (&gone["by"]["name"], &gone["message"]["gone"], &gone["message"]["text"]),
+        (&json!("Ann Account"), &json!("retracted"), &json!(""))
+    );
+    house.expect_shown("C0LOBBY", &["Ann Account (web): hello"]).await;
+    drop(his);
 
     // The same person, whatever the browser; a name that is taken gets another.
     let mut other = Browser::new(&issuer.http);

@@ -53,7 +53,8 @@ function message(seq: number, sender: string, minute: number, more: Partial<Show
   };
 }
 const NOW = new Date(2026, 10, 22, 18);
-const READER = { id: "me", name: "Me" };
+const ME = { id: "me", name: "Me" };
+const READER = { ...ME, moderates: false };
 
 test("messages stand under days and names, and a line before what is new", () => {
   const yesterday = message(1, "ann", 0, { time: new Date(2026, 10, 21, 9).toISOString() });
@@ -83,13 +84,13 @@ test("what was written and is not in the room stands at the end; what was asked 
   expect(made.map((row) => row.kind)).toEqual(["day", "message", "entry"]);
   const [, first] = made;
   if (first?.kind !== "message") throw new Error("no message");
-  expect(first.message).toMatchObject({ text: "new", reactions: [{ name: "tada", people: [READER] }] });
+  expect(first.message).toMatchObject({ text: "new", reactions: [{ name: "tada", people: [ME] }] });
   expect(first.pending).toBe("saving");
 });
 
 test("one's own reaction is added once and taken away", () => {
   const once = reacted(reacted([], "tada", true, READER), "tada", true, READER);
-  expect(once).toEqual([{ name: "tada", people: [READER] }]);
+  expect(once).toEqual([{ name: "tada", people: [ME] }]);
   expect(reacted(once, "tada", false, READER)).toEqual([]);
 });
 

@@ -6,6 +6,7 @@
 //! and each that is overtaken has to be decided and paid for again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::StreamExt;
 use serde::Deserialize;
@@ -63,6 +64,7 @@ pub(crate) async fn handle(settler: &Settler, function: &str, batch: Batch) -> V
     }
     let handled = lanes.into_values().map(|mut lane| async move {
         lane.sort_by_key(|(seq, _)| *seq);
+        let settler = &Settler { shown: Arc::default(), ..settler.clone() };
         let mut failed = Vec::new();
         for (_, message) in lane {
             if let Err(failure) = one(settler, function, &message).await {
@@ -73,6 +75,7 @@ pub(crate) async fn handle(settler: &Settler, function: &str, batch: Batch) -> V
                 failed.push(message.message_id);
             }
         }
+        settler.send_shown().await;
         failed
     });
     let failed: Vec<Vec<String>> =

@@ -13,12 +13,18 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 use switchboard_bridges::Settings;
-use switchboard_bridges::settings::Document;
+use switchboard_bridges::settings::{Carries, Document};
 use switchboard_core::{Links, Rooms, Secret};
 use switchboard_hosts::rooms;
 use url::Url;
 
 use crate::signed::Signer;
+
+/// A WebSocket API takes frames of 32 KB
+/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html>);
+/// an invocation takes 6 MB, in which a file is written in base64
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
+const CARRIES: Carries = Carries { frame_bytes: 32 * 1024, file_bytes: 4 * 1024 * 1024 };
 
 /// The environment of a function, with what it refers to.
 #[derive(Debug, Clone)]
@@ -73,6 +79,7 @@ impl Configuration {
             rooms: Arc::new(rooms),
             links: Links::new(base, key),
             listens_on: None,
+            carries: CARRIES,
             document,
         })
     }

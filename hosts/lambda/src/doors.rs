@@ -13,13 +13,12 @@ use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
-use switchboard_core::{Admission, Bridge, Door, DoorAccess, Failure, Reply, Secret};
+use switchboard_core::{Admission, Bridge, Door, DoorAccess, Failure, Reply, Secret, What};
+use switchboard_hosts::limits::guarded_later;
 use tracing::{error, warn};
 
+use crate::page::Page;
 use crate::settle::{Origin, Settler};
-
-/// Most bytes of a body: no webhook comes near it.
-const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// What API Gateway sends.
 #[derive(Deserialize)]
@@ -60,9 +59,6 @@ impl Event {
             }
             Some(text) => Bytes::from(text),
         };
-        if body.len() > MAX_BODY_BYTES {
-            return Err(Failure::refuse(413, "the body has more than 1 MiB"));
-        }
         let query = if self.raw_query_string.is_empty() {
             String::new()
         } else {
@@ -86,14 +82,16 @@ pub(crate) async fn answer(
     settler: &Settler,
     function: &str,
     token: Option<&Secret>,
+    page: Option<&Page>,
     event: Event,
 ) -> (u16, Value) {
     let reply = match event.into_request() {
-        Ok(request) => knock(settler, function, token, &request).await,
+        Ok(request) => knock(settler, function, token, page, request).await,
         Err(failure) => Err(failure),
     };
+    settler.send_shown().await;
     match reply {
-        Ok(reply) => (reply.status, response(reply.status, &reply.content_type, &reply.body)),
+        Ok(reply) => (reply.status, to_response(&reply)),
         Err(failure) => refuse(function, &failure),
     }
 }
@@ -102,22 +100,33 @@ async fn knock(
     settler: &Settler,
     function: &str,
     token: Option<&Secret>,
-    request: &http::Request<Bytes>,
+    page: Option<&Page>,
+    mut request: http::Request<Bytes>,
 ) -> Result<Reply, Failure> {
-    let door = door_of(&*settler.bridge, function, request)?;
-    match door.access {
-        DoorAccess::Signed => {}
-        DoorAccess::Private => check_token(request, token)?,
-        DoorAccess::Page | DoorAccess::Socket => {
-            return Err(Failure::refuse(501, "the chat's page is not served on AWS yet"));
+    if let Some(page) = page
+        && let Some(reply) = page.sign_in(settler, &request).await
+    {
+        return reply;
+    }
+    let door = door_of(&*settler.bridge, function, &request)?;
+    let now = crate::now();
+    match (door.access, page) {
+        (DoorAccess::Signed, _) => {}
+        (DoorAccess::Private, _) => check_token(&request, token)?,
+        (DoorAccess::Page, Some(page)) => page.let_in(&mut request, now).await?,
+        (DoorAccess::Page, None) => return Err(Failure::bug("a function without pages has a page's door")),
+        (DoorAccess::Socket, _) => return Err(Failure::refuse(426, "this is a WebSocket")),
+    }
+    let origin = |arrival| Origin { listener: door.name.to_owned(), arrival };
+    match settler.bridge.admit(door.name, &request, now)? {
+        Admission::Answer(reply) => Ok(reply),
+        Admission::Arrival(arrival) => settler.answer(&origin(arrival), What::Request(&request)).await,
+        Admission::Once(arrival) => settler.answer_once(&origin(arrival), What::Request(&request)).await,
+        Admission::Read => {
+            let view = settler.view(now);
+            guarded_later(settler.bridge.read(&request, &settler.reading(&view, now))).await
         }
     }
-    let arrival = match settler.bridge.admit(door.name, request, crate::now())? {
-        Admission::Answer(reply) => return Ok(reply),
-        Admission::Arrival(arrival) | Admission::Once(arrival) => arrival,
-        Admission::Read => return Err(Failure::refuse(501, "the chat's page is not served on AWS yet")),
-    };
-    settler.answer(&Origin { listener: door.name.to_owned(), arrival }, request).await
 }
 
 /// The door of a path; its method and content type are checked here, as in every host.
@@ -132,6 +141,9 @@ fn door_of<'a>(
         .ok_or_else(|| Failure::refuse(404, "no such door"))?;
     if !door.methods.contains(&request.method().as_str()) {
         return Err(Failure::refuse(405, "not a method of this door"));
+    }
+    if request.body().len() > door.max_bytes {
+        return Err(Failure::refuse_as(413, "too_large", "the body is too large for this door"));
     }
     let given = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let plain = given.unwrap_or_default().split(';').next().unwrap_or_default().trim();
@@ -173,22 +185,41 @@ pub(crate) fn check_token(request: &http::Request<Bytes>, token: Option<&Secret>
 }
 
 fn refuse(function: &str, failure: &Failure) -> (u16, Value) {
-    let (status, reason) = match failure {
-        Failure::Refuse { status, reason, .. } => (*status, reason.as_str()),
-        Failure::Retry { reason, .. } | Failure::Unsure { reason } => (503, reason.as_str()),
+    let (status, code, reason) = match failure {
+        Failure::Refuse { status, code, reason } => (*status, *code, reason.as_str()),
+        Failure::Retry { reason, .. } | Failure::Unsure { reason } => (503, "", reason.as_str()),
         Failure::Bug { reason } => {
             error!(door = function, reason, "a request could not be decided");
-            (500, "the hub is at fault")
+            (500, "", "the hub is at fault")
         }
     };
     warn!(door = function, status, reason, "a request was refused");
     // What the store or the bus said is for the log only.
     let said = if status == 503 { "it could not be stored; try again" } else { reason };
-    let mut answer = response(status, "application/json", &json!({ "error": said }).to_string());
+    let mut body = json!({ "error": said });
+    if !code.is_empty() {
+        body["code"] = json!(code);
+    }
+    let mut answer = response(status, "application/json", &body.to_string());
     if status == 503 {
         answer["headers"]["retry-after"] = json!("1");
     }
     (status, answer)
+}
+
+/// A door's reply. Cookies have a place of their own, since a header stands there once.
+fn to_response(reply: &Reply) -> Value {
+    let mut answer = response(reply.status, &reply.content_type, &reply.body);
+    let is_cookie = |name: &str| name.eq_ignore_ascii_case("set-cookie");
+    let cookies: Vec<&str> =
+        reply.headers.iter().filter(|(name, _)| is_cookie(name)).map(|(_, value)| value.as_str()).collect();
+    if !cookies.is_empty() {
+        answer["cookies"] = json!(cookies);
+    }
+    for (name, value) in reply.headers.iter().filter(|(name, _)| !is_cookie(name)) {
+        answer["headers"][name.to_ascii_lowercase()] = json!(value);
+    }
+    answer
 }
 
 /// An answer in the form that API Gateway takes.

@@ -1,13 +1,15 @@
 //! Which function this is: the handler's name, `sms.door` or `slack.out`, looked up among the bridges' doors and
 //! listeners and the host's own.
 
-use switchboard_core::Declaration;
+use switchboard_core::{Declaration, DoorAccess};
 
 /// What a function does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
     /// Answers requests at a bridge's door.
     Door,
+    /// Hears a bridge's sockets.
+    Socket,
     /// Hears events.
     Listener,
     /// A bridge's errands: timers, and effects that its doors asked for. Its handler is the bridge's name.
@@ -51,7 +53,8 @@ pub fn all<'a>(declarations: impl IntoIterator<Item = &'a Declaration>) -> Vec<F
             }
         };
         for door in declared.doors {
-            add(door.name, Role::Door);
+            let socket = door.access == DoorAccess::Socket;
+            add(door.name, if socket { Role::Socket } else { Role::Door });
         }
         for listener in declared.listeners {
             add(listener, Role::Listener);

@@ -1,12 +1,12 @@
 //! The AWS host: the same bridges, over EventBridge, SQS, DynamoDB and S3.
 //!
 //! One program, many functions: the handler's name says which door, listener or errand a function is
-//! (`functions`). Reading order: `functions`, `configuration`, `serve` (what this one is), `doors` and `batch` (how
-//! things arrive), `settle` (what every arrival goes through), `store`, `bus`, `queue`, `blobs` (where it goes).
+//! (`functions`). Reading order: `functions`, `configuration`, `serve` (what this one is), `doors`, `page`, `sockets`
+//! and `batch` (how things arrive), `settle` (what every arrival goes through), `store`, `bus`, `queue`, `blobs` (where it goes).
 //!
 //! `stack` and `moving` are for the operator's program, `switchboard-aws`.
 //!
-//! Absent here: SQL, sockets, any broker. AWS runs those.
+//! Absent here: SQL, any broker, anything that listens. AWS runs those.
 
 pub mod configuration;
 pub mod functions;
@@ -17,6 +17,8 @@ mod batch;
 mod doors;
 mod journal;
 mod media;
+mod page;
+mod sockets;
 
 mod settle;
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use switchboard_core::{Links, Secret};
+use switchboard_core::{Door, DoorAccess, Links, Secret};
 use switchboard_hosts::again::DOOR_POLICY;
 use switchboard_rules::wiring::Wiring;
 use tokio::sync::Semaphore;
@@ -21,8 +21,10 @@ use crate::clients::Clients;
 use crate::configuration::Configuration;
 use crate::functions::{self, Function, Role};
 use crate::journal::Journal;
+use crate::page::Page;
 use crate::queue::Queue;
 use crate::settle::Settler;
+use crate::sockets::Line;
 use crate::store::Table;
 use crate::{batch, doors, media};
 
@@ -60,6 +62,7 @@ struct Parts {
     role: RoleParts,
     token: Option<Secret>,
     links: Links,
+    page: Option<Page>,
 }
 
 enum RoleParts {
@@ -109,7 +112,8 @@ impl Work {
         match &parts.role {
             RoleParts::Settler(settler) if self.function.role == Role::Door => {
                 let (status, answer) = self.answer(settler, &parts, payload, until).await?;
-                if !matches!(status, 401 | 403) {
+                // Who is not signed in at a page is no sign of a secret that has been replaced.
+                if !matches!(status, 401 | 403) || parts.page.is_some() {
                     return Ok(answer);
                 }
                 // A secret may have been replaced.
@@ -120,6 +124,15 @@ impl Work {
                     }
                     _ => Ok(answer),
                 }
+            }
+            RoleParts::Settler(settler) if self.function.role == Role::Socket => {
+                let settler = Settler { until, shown: Arc::default(), ..Settler::clone(settler) };
+                let (Some(exchange), Some(page)) = (settler.exchange(), &parts.page) else {
+                    return Err("a function of sockets without a way to them".into());
+                };
+                let answer = Box::pin(exchange.hear(page, serde_json::from_str(payload)?)).await;
+                settler.send_shown().await;
+                Ok(answer)
             }
             RoleParts::Settler(settler) => {
                 let settler = Settler { until, ..Settler::clone(settler) };
@@ -143,10 +156,10 @@ impl Work {
         payload: &str,
         until: Instant,
     ) -> Result<(u16, Value), Error> {
-        let settler = Settler { until, ..Settler::clone(settler) };
+        let settler = Settler { until, shown: Arc::default(), ..Settler::clone(settler) };
         let event = serde_json::from_str(payload)?;
-        let token = parts.token.as_ref();
-        Ok(Box::pin(doors::answer(&settler, &self.function.name, token, event)).await)
+        let (token, page) = (parts.token.as_ref(), parts.page.as_ref());
+        Ok(Box::pin(doors::answer(&settler, &self.function.name, token, page, event)).await)
     }
 }
 
@@ -171,6 +184,7 @@ async fn build(
             anyhow::Error::new(unknown).context(format!("no bridge is named {}", name.unwrap_or(handler)))
         }
     })?;
+    let mut page = None;
     let role = match (&function.role, bridge) {
         (Role::Media, _) => {
             configuration.require("SWITCHBOARD_LINK_KEY")?;
@@ -190,10 +204,20 @@ async fn build(
             let optional =
                 |name: &str| configuration.get(name).map(|url| Queue::new(clients.queues.clone(), url));
             let (own, dead_letters) = match role {
-                Role::Door => (None, None),
+                Role::Door | Role::Socket => (None, None),
                 _ => (Some(queue("SWITCHBOARD_QUEUE")?), Some(queue("SWITCHBOARD_DEAD_LETTERS")?)),
             };
             let errands = optional("SWITCHBOARD_ERRANDS");
+            // The way to the sockets, for functions of a bridge that has some.
+            let stage = match (role, bridge.sockets()) {
+                (Role::Socket, _) => Some(configuration.require("SWITCHBOARD_SOCKETS")?),
+                (_, Some(_)) => configuration.get("SWITCHBOARD_SOCKETS"),
+                (_, None) => None,
+            };
+            let pages = |door: &Door| door.name == handler && door.access != DoorAccess::Private;
+            if bridge.sockets().is_some() && bridge.declaration().doors.iter().any(pages) {
+                page = Some(Page::new(&settings, clients.http.clone())?);
+            }
             RoleParts::Settler(Box::new(Settler {
                 policy: rule.map_or(DOOR_POLICY, |rule| rule.delivery),
                 ordered: rule.is_some_and(|rule| rule.ordered),
@@ -205,13 +229,15 @@ async fn build(
                 http: clients.http.clone(),
                 // Only bridges with files have a bucket; the others never name one.
                 blobs: Bucket::new(clients, configuration.get("SWITCHBOARD_MEDIA").unwrap_or("none")),
+                line: stage.map(|stage| Line::new(clients.signer.clone(), stage)),
+                shown: Arc::default(),
                 turns: Arc::new(Semaphore::new(1)),
                 until: Instant::now(),
                 bridge,
             }))
         }
     };
-    Ok((function, Parts { role, token, links }))
+    Ok((function, Parts { role, token, links, page }))
 }
 
 /// The wiring: `wiring/` beside the program in the artifact, where there is one, or else that of this repository.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_bridges::settings::Document;
+use switchboard_bridges::settings::{Carries, Document};
 use switchboard_bridges::{ConfigError, Settings};
 use switchboard_core::{Links, Rooms, Secret};
 use switchboard_rules::wiring::Wiring;
@@ -15,7 +15,7 @@ use toml::Spanned;
 use url::Url;
 
 /// Names that the environment and the file know; what each means is in README.md.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 15] = [
     "TWILIO_ACCOUNT_SID",
     "TWILIO_AUTH_TOKEN",
     "TWILIO_FROM",
@@ -24,6 +24,8 @@ const NAMES: [&str; 13] = [
     "SLACK_SIGNING_SECRET",
     "SLACK_BOT_TOKEN",
     "SLACK_API_BASE",
+    "OIDC_ISSUER",
+    "OIDC_CLIENT_ID",
     "OIDC_CLIENT_SECRET",
     "PUBLIC_BASE_URL",
     "SWITCHBOARD_TOKEN",
@@ -59,6 +61,8 @@ pub(crate) struct Configuration {
     pub(crate) wiring_directory: Option<PathBuf>,
     /// How long what is settled is kept; `None`: for ever.
     pub(crate) keep: Option<Duration>,
+    /// How long the files of messages are kept; `None` for as long as the messages.
+    pub(crate) keep_files: Option<Duration>,
     pub(crate) rooms: Arc<Rooms>,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) document: Document,
@@ -116,7 +120,7 @@ impl Configuration {
         .map_err(|error| ConfigError::new(error.to_string()))?;
 
         let kept: Kept = document.section("archive")?.unwrap_or_default();
-        let keep = kept.time(&document)?;
+        let (keep, keep_files) = kept.times(&document)?;
 
         if !twilio_is_pretend && public_base_url.is_none() {
             return Err(ConfigError::new("TWILIO_AUTH_TOKEN is set and PUBLIC_BASE_URL is not")
@@ -131,6 +135,7 @@ impl Configuration {
             wiring,
             wiring_directory: flags.wiring.clone(),
             keep,
+            keep_files,
             rooms: Arc::new(rooms),
             environment: values,
             document,
@@ -146,35 +151,45 @@ impl Configuration {
             rooms: Arc::clone(&self.rooms),
             links: Links::new(public_base_url, link_key),
             listens_on: Some(self.listen.ip()),
+            carries: Carries::default(),
             document: self.document.clone(),
         }
     }
 }
 
 /// `[archive]`: how long what is settled is kept.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Kept {
-    keep_days: Spanned<u64>,
+    keep_days: Option<Spanned<u64>>,
+    keep_files_days: Option<Spanned<u64>>,
 }
 
-impl Default for Kept {
-    fn default() -> Self {
-        Self { keep_days: Spanned::new(0..0, 90) }
-    }
-}
+/// What is kept where nothing is said.
+const KEEP_DAYS: u64 = 90;
 
 impl Kept {
-    fn time(&self, document: &Document) -> Result<Option<Duration>, ConfigError> {
-        match *self.keep_days.get_ref() {
-            0 => Ok(None),
-            days @ 3..=3650 => Ok(Some(Duration::from_secs(days * 86_400))),
-            days => Err(document
-                .fault(format!("[archive]: keep_days is {days}"), Some(self.keep_days.span()))
-                .mend(
-                    "keep at least 3 days, longer than a delivery may be tried, at most 3650, or 0 for ever",
-                )),
+    /// Of what is settled, and of the files of messages; `None` is for ever.
+    fn times(&self, document: &Document) -> Result<(Option<Duration>, Option<Duration>), ConfigError> {
+        let time = |days: u64| (days > 0).then(|| Duration::from_secs(days * 86_400));
+        let wrong = |name: &str, days: &Spanned<u64>, mend: &str| {
+            let what = format!("[archive]: {name} is {}", days.get_ref());
+            Err(document.fault(what, Some(days.span())).mend(mend))
+        };
+        let keep = self.keep_days.as_ref().map_or(KEEP_DAYS, |days| *days.get_ref());
+        if let Some(days) = &self.keep_days
+            && !matches!(days.get_ref(), 0 | 3..=3650)
+        {
+            let mend =
+                "keep at least 3 days, longer than a delivery may be tried, at most 3650, or 0 for ever";
+            return wrong("keep_days", days, mend);
         }
+        let Some(days) = &self.keep_files_days else { return Ok((time(keep), time(keep))) };
+        if *days.get_ref() != 0 && !(keep.max(3)..=3650).contains(days.get_ref()) {
+            let mend = "keep files at least as long as events (keep_days), at most 3650 days, or 0 for ever";
+            return wrong("keep_files_days", days, mend);
+        }
+        Ok((time(keep), time(*days.get_ref())))
     }
 }
 
@@ -288,6 +303,12 @@ mod tests {
             ("", &[("PUBLIC_BASE_URL", "hub.example")], "PUBLIC_BASE_URL is not a base address"),
             ("", &[("SWITCHBOARD_LISTEN", "8080")], "SWITCHBOARD_LISTEN is \"8080\""),
             ("SWITCHBOARD_LISTEN = 8080\n", &[], "hub.toml:1: [SWITCHBOARD_LISTEN]: invalid type"),
+            ("[archive]\nkeep_days = 1\n", &[], "hub.toml:2: [archive]: keep_days is 1"),
+            (
+                "[archive]\nkeep_days = 30\nkeep_files_days = 7\n",
+                &[],
+                "hub.toml:3: [archive]: keep_files_days is 7 — to mend it: keep files at least as long",
+            ),
             ("= 1\n", &[], "hub.toml:1: "),
         ] {
             let error = read(file, environment).unwrap_err();

@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use switchboard_bridges::web_chat::Chat;
 use switchboard_core::{Secret, Timestamp};
 use switchboard_hosts::http::Client;
+use switchboard_hosts::sign_in::{self, SignIn};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, watch};
@@ -26,17 +26,14 @@ use crate::bus::{Parts, Writer, database};
 use crate::config::Configuration;
 use crate::metrics::Metrics;
 use crate::outside::{FileBlobs, Ground, carry_out};
-use crate::search::SearchIndex;
-use crate::sign_in::{self, SignIn};
+use crate::search::{History, SearchIndex};
 use crate::sockets::{self, Exchange};
 use crate::trace::TraceIndex;
 use crate::web::access::{Access, PageHosts};
-use crate::{moving, sandbox, web, wiring};
+use crate::{moving, sandbox, upkeep, web, wiring};
 
 /// Events that `tail` may be behind before it reads the archive instead.
 const SHOWN: usize = 1024;
-/// How often the search takes in what is new by itself: much sooner than the archive may forget it.
-const SEARCH_KEEPS_UP_EVERY: Duration = Duration::from_secs(3600);
 
 /// Why the hub does not start: the operator's to mend, exit status 2.
 #[derive(Debug, thiserror::Error)]
@@ -94,16 +91,35 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
     });
     let (stop, stopping) = watch::channel(false);
     let (log, progress) = (Log::open(&path)?, Arc::new(Progress::new()));
+    let beside = database::open_for_copying(&path)?;
     let readers = Arc::new(Readers::new(&path, &names, Arc::clone(&progress)));
-    let search = Arc::new(SearchIndex::new(&configuration.data.join("search.sqlite3"), archive.clone()));
     let chat = Chat::read(&settings).map_err(|error| CannotStart(error.to_string()))?;
+    let sign_in_words = who_signs_in(&chat, settings.listens_on);
     let page_hosts = PageHosts::new(chat.hosts.iter().cloned().chain(public.host_str().map(str::to_owned)));
     let with_sockets =
         bridges.iter().find(|bridge| bridge.sockets().is_some()).context("no bridge has sockets")?;
+    let history = History {
+        bridge: Arc::clone(with_sockets),
+        rooms: configuration.rooms.iter().map(|(name, _)| name.clone()).collect(),
+        readers: Arc::clone(&readers),
+        clock: Arc::clone(&clock),
+    };
+    let index = configuration.data.join("search.sqlite3");
+    let search = Arc::new(SearchIndex::new(&index, archive.clone(), history));
+    let chat_name = with_sockets.declaration().name;
+    let old_files = upkeep::Files {
+        blobs: blobs.clone(),
+        search: Arc::clone(&search),
+        archive: archive.clone(),
+        holders: names.iter().copied().filter(|name| *name != chat_name).collect(),
+        keep: configuration.keep_files,
+        clock: Arc::clone(&clock),
+    };
     let secret = settings.get("OIDC_CLIENT_SECRET").map(Secret::new);
     sign_in::install();
     let http = Client::new()?;
-    let sign_in = chat.oidc.clone().map(|issuer| Arc::new(SignIn::new(issuer, secret, http)));
+    let sign_in =
+        chat.oidc.clone().map(|issuer| Arc::new(SignIn::new(issuer, secret, http, settings.links.clone())));
     let exchange = Exchange::new(
         Arc::clone(with_sockets),
         chat,
@@ -160,13 +176,14 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
         stopping: stopping.clone(),
     });
     let router = web::router(&hub).merge(sandbox.router(&hub));
-    announce(&configuration, &base, &public);
-    let writer = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(&log))?;
+    announce(&configuration, &base, &public, &sign_in_words);
+    let writer = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(&log, beside))?;
     let server = tokio::spawn(web::server::serve(listener, router, stopping.clone()));
     if let Some(directory) = configuration.wiring_directory.clone() {
         tokio::spawn(wiring::watch(directory, Arc::clone(&inbox), stopping.clone()));
     }
-    tokio::spawn(keep_up(Arc::clone(&search), stopping.clone()));
+    tokio::spawn(upkeep::keep_up(Arc::clone(&search), stopping.clone()));
+    tokio::spawn(upkeep::remove_old_files(Arc::new(old_files), stopping.clone()));
     println!("ready");
 
     wait_for_signal().await?;
@@ -230,8 +247,22 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// Who can sign in to the chat, and how to let others.
+fn who_signs_in(chat: &Chat, listens_on: Option<std::net::IpAddr>) -> String {
+    let guests = match (chat.takes_guests(listens_on), chat.guests) {
+        (true, None) => "guests may sign in, since only this machine is listened to",
+        (true, Some(_)) => "guests may sign in",
+        (false, _) => "guests may not sign in ([chat] guests)",
+    };
+    match &chat.oidc {
+        Some(issuer) => format!("accounts of {} may sign in; {guests}", issuer.issuer),
+        None if chat.takes_guests(listens_on) => guests.to_owned(),
+        None => format!("nobody can sign in: {guests}, and no issuer of accounts is set ([chat.oidc])"),
+    }
+}
+
 /// The start-up lines: what runs where, and against whom.
-fn announce(configuration: &Configuration, base: &str, public: &Url) {
+fn announce(configuration: &Configuration, base: &str, public: &Url, sign_in: &str) {
     let public = public.as_str().trim_end_matches('/');
     println!("switchboard {} at {base}, data in {}", env!("CARGO_PKG_VERSION"), configuration.data.display());
     match &configuration.file {
@@ -253,29 +284,13 @@ fn announce(configuration: &Configuration, base: &str, public: &Url) {
         println!("room {name}: slack channel {channel}, sms {:?}", room.sms);
     }
     if web::pages::are_built() {
-        println!("pages: {base}/ is the chat");
+        println!("pages: {base}/ is the chat; {sign_in}");
     } else {
         warn!("this program was built without its pages; to mend it: make build");
     }
     for name in ["SLACK_APP_TOKEN", "MQTT_URL"] {
         if std::env::var_os(name).is_some() {
             warn!(name, "this name is set, and nothing here uses it yet");
-        }
-    }
-}
-
-/// Lets the search take in what is new, though nobody searches: the archive removes what is old.
-async fn keep_up(search: Arc<SearchIndex>, mut stopping: watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(SEARCH_KEEPS_UP_EVERY) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => return,
-        }
-        let search = Arc::clone(&search);
-        match tokio::task::spawn_blocking(move || search.keep_up()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!(%error, "the search could not be brought up to date"),
-            Err(error) => error!(%error, "bringing the search up to date panicked"),
         }
     }
 }
@@ -302,6 +317,26 @@ mod tests {
         assert!(error.contains("is in use"), "{error}");
         drop(lock);
         assert_eq!(take_directory(directory.path()).unwrap().1, key);
+    }
+
+    #[test]
+    fn the_start_says_who_may_sign_in() {
+        let here = Some(std::net::IpAddr::from([127, 0, 0, 1]));
+        let everywhere = Some(std::net::IpAddr::from([0, 0, 0, 0]));
+        for (toml, listens_on, expected) in [
+            ("", here, "guests may sign in, since only this machine is listened to"),
+            ("[chat]\nguests = true", everywhere, "guests may sign in"),
+            ("", everywhere, "nobody can sign in: guests may not sign in ([chat] guests), and no issuer"),
+            (
+                "[chat.oidc]\nissuer = 'https://id.example'\nclient_id = 'hub'",
+                everywhere,
+                "accounts of https://id.example may sign in; guests may not",
+            ),
+        ] {
+            let chat = Chat::read(&switchboard_bridges::Settings::for_tests(toml, &[])).unwrap();
+            let words = who_signs_in(&chat, listens_on);
+            assert!(words.starts_with(expected), "{words}");
+        }
     }
 
     #[test]

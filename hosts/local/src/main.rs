@@ -10,7 +10,6 @@ mod bus;
 mod moving;
 mod outside;
 mod sandbox;
-mod sign_in;
 mod sockets;
 mod web;
 mod wiring;
@@ -18,6 +17,7 @@ mod wiring;
 mod metrics;
 mod search;
 mod trace;
+mod upkeep;
 
 mod cli;
 

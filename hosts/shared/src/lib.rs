@@ -1,7 +1,8 @@
 //! What both hosts do in the same way, written once: keep an outcome within its limits, carry out one attempt of
-//! an effect, decide when to try again, reach the providers over HTTP, write a hub into a file and read it from one.
+//! an effect, decide when to try again, reach the providers over HTTP, verify who an issuer's account is, write a hub
+//! into a file and read it from one.
 //!
-//! Deliberately absent: where things are stored, what hands events out, who is let in at a door. Those are each
+//! Deliberately absent: where things are stored, what hands events out, who is let in at a provider's door. Those are each
 //! host's own.
 
 pub mod again;
@@ -10,3 +11,4 @@ pub mod handover;
 pub mod http;
 pub mod limits;
 pub mod rooms;
+pub mod sign_in;

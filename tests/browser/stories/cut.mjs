@@ -29,9 +29,11 @@ export default async function ({ browser, base }) {
   // The page is opened without a hub: it shows what it has, and queues what is written.
   await ann.evaluate(async () => void (await navigator.serviceWorker.ready));
   await ann.waitForTimeout(1500); // what it keeps, it keeps within a second
+  await ann.getByRole("textbox", { name: /^Message to/ }).fill("begun and not sent");
   wire.cut();
   await ann.reload();
   await message(ann, "four");
+  same(await ann.getByRole("textbox", { name: /^Message to/ }).inputValue(), "begun and not sent", "what stands in the box");
   const styled = await ann.evaluate(() => getComputedStyle(document.querySelector("main")).display);
   same(styled, "grid", "the page without a hub has its style");
   await say(ann, "five");

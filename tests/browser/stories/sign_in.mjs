@@ -13,6 +13,15 @@ export default async function ({ browser, base }) {
   await ann.getByRole("banner").getByText("Ann Account").waitFor();
   await say(ann, "With an account");
   await message(ann, "With an account");
+  // An operator removes what somebody else wrote.
+  const body = JSON.stringify({ id: "1", name: "Bob", text: "A slander" });
+  await fetch(`${base}/api/rooms/lobby/messages`, { method: "POST", headers: { "content-type": "application/json" }, body });
+  const slander = await message(ann, "A slander");
+  await slander.hover();
+  await slander.getByRole("button", { name: "Remove" }).click();
+  await slander.getByRole("group", { name: "Remove this message?" }).getByRole("button", { name: "Remove" }).click();
+  await slander.getByText("Removed by a moderator").waitFor();
+
   const kept = await ann.evaluate(() => document.cookie + JSON.stringify({ ...localStorage }));
   if (/switchboard_session|eyJ/.test(kept)) throw new Error(`a script can read a secret: ${kept}`);
 

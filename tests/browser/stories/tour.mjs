@@ -46,7 +46,7 @@ export default async function ({ browser, base }) {
       await page.waitForTimeout(100);
       await browser.picture(page, `sandbox-narrow-${scheme}-${place.toLowerCase()}`);
     }
-    await browser.accessible(page, `sandbox, narrow, ${scheme}`);
+    await (scheme === "dark" ? browser.accessible(page, "sandbox, narrow, dark") : browser.readable(page, "sandbox, narrow, light"));
   }
   await page.setViewportSize(DESKTOP);
 }

@@ -21,6 +21,7 @@ pub struct Stack {
     emulator: Emulator,
     asked: Mutex<Asked>,
     base: String,
+    sockets: String,
 }
 
 /// The process that asks the emulator with the official client.
@@ -69,9 +70,11 @@ impl Stack {
                     "KeepDataOnDelete": "no",
                     "RoomsAndPolicy": configuration,
                     "PublicBaseUrl": PUBLIC,
+                    "SocketsEndpoint": format!("{}/_aws/execute-api", emulator.endpoint()),
                     "TwilioAccountSid": TWILIO_ACCOUNT,
                     "TwilioFrom": HUB_NUMBER,
                     "TwilioApiBase": format!("{sandbox}/twilio"),
+                    "OidcClientSecretParameter": "/switchboard/oidc-client-secret",
                     "SlackApiBase": format!("{sandbox}/slack/api"),
                     "ListenerTimeout": "40",
                     "VisibilityTimeout": "40",
@@ -82,17 +85,26 @@ impl Stack {
                     "/switchboard/slack-bot-token": "xoxb-sandbox",
                     "/switchboard/link-key": "a-key-of-the-stories",
                     "/switchboard/token": TOKEN,
+                    "/switchboard/oidc-client-secret": crate::issuer::SECRET,
                 },
             }))
             .await;
         let api = outputs["HttpApiId"].as_str().expect("an API");
         let base = format!("{}/_aws/execute-api/{api}/$default", emulator.endpoint());
-        Self { emulator, asked: Mutex::new(asked), base }
+        let (api, stage) = (&outputs["SocketApiId"], &outputs["SocketStageName"]);
+        let (api, stage) = (api.as_str().expect("a WebSocket API"), stage.as_str().expect("its stage"));
+        let sockets = format!("{}/_aws/execute-api/{api}/{stage}", emulator.endpoint());
+        Self { emulator, asked: Mutex::new(asked), base, sockets }
     }
 
     /// What stands before the doors' paths.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// Where sockets are opened.
+    pub fn sockets(&self) -> &str {
+        &self.sockets
     }
 
     /// Asks the emulator something that `tests/clients/aws.py` knows to ask.

@@ -15,6 +15,8 @@ const TOGETHER_MS = 5 * 60_000;
 export interface Reader {
   id: string;
   name: string;
+  /** May take back what others wrote. */
+  moderates: boolean;
 }
 
 /** `unreadAfter`: the number of the last message that was read when the room was opened. */

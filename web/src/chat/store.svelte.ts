@@ -1,9 +1,10 @@
 // The chat as Svelte sees it: one value that is replaced at each change.
 import { Api } from "../client/api.ts";
-import { Chat, type View } from "../client/chat.ts";
+import { Chat } from "../client/chat.ts";
 import { type Keep, openKeep } from "../client/keep.ts";
 import type { Socket } from "../client/line.ts";
 import { type Session, SUBPROTOCOL } from "../client/protocol.ts";
+import type { View } from "../client/view.ts";
 
 const REMEMBERED = "session";
 

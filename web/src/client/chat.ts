@@ -1,49 +1,18 @@
 // The chat as one thing: who is signed in, the line, the rooms, and what was written. No framework: a page calls
 // the methods, and reads `view()` after each `onChange`.
-import { Api, type FileToSend, isSignedOut, NotReached, Refused } from "./api.ts";
+import { type FileToSend, isSignedOut, NotReached } from "./api.ts";
 import { type Clock, realClock } from "./clock.ts";
-import type { Keep } from "./keep.ts";
-import { Line, type LineState, type Socket } from "./line.ts";
+import { Line, type LineState } from "./line.ts";
+import type { Means } from "./means.ts";
 import { type Entry, Outbox } from "./outbox.ts";
-import type { Change, Command, HelloBack, Person, RoomListed, ServerFrame, Session } from "./protocol.ts";
+import { after, Pages } from "./pages.ts";
+import type { Change, Command, HelloBack, Page, Person, ServerFrame, Session } from "./protocol.ts";
+import { merged, told } from "./rooms.ts";
+import { Shelf } from "./shelf.ts";
 import { Timeline } from "./timeline.ts";
-
-export interface Means {
-  api: Api;
-  clock?: Clock;
-  /** Null where the browser keeps nothing. */
-  keep: Keep | null;
-  open(ticket: string): Socket;
-  /** Unguessable and new. */
-  newId(): string;
-  /** Who was signed in last, for a start without a connection. */
-  remembered: { get(): Session | null; set(session: Session | null): void };
-}
-
-export type RoomView = Readonly<
-  Pick<
-    Timeline,
-    "name" | "title" | "joined" | "surfaces" | "warnings" | "messages" | "before" | "loaded" | "stale" | "people" | "typing" | "read" | "unread"
-  >
->;
-
-export interface View {
-  /** Null until the hub, or the memory of an earlier visit, has said. */
-  session: Session | null;
-  line: LineState;
-  rooms: readonly RoomView[];
-  entries: readonly Entry[];
-  /** Something that the reader must know, such as that nothing can be kept here. */
-  notice: string | null;
-  /** The hub could not be asked who is signed in. */
-  startFailed: string | null;
-}
+import { roomView, type View } from "./view.ts";
 
 const TYPING_EVERY_MS = 3_000;
-const FILL_WITHIN_MS = 5_000;
-const KEEP_AFTER_MS = 1_000;
-const KEPT_MESSAGES = 100;
-const PAGE = 50;
 
 export class Chat {
   #session: Session | null = null;
@@ -55,15 +24,23 @@ export class Chat {
   #listeners = new Set<() => void>();
   #told = false;
   #typedAt = -Infinity;
-  #filling = new Set<string>();
-  /** Rooms that somebody looks at: they are loaded as soon as they can be. */
-  #wanted = new Set<string>();
-  #loading = new Map<string, Promise<void>>();
-  #keepLater = new Map<string, () => void>();
+  readonly #pages: Pages;
+  readonly #shelf: Shelf;
   readonly #clock: Clock;
 
   constructor(private readonly means: Means) {
     this.#clock = means.clock ?? realClock;
+    this.#shelf = new Shelf(means.keep, this.#clock, () => this.#session?.person?.id ?? null);
+    this.#pages = new Pages(
+      {
+        send: (frame) => this.#line.send(frame),
+        newest: (room, page) => this.#newest(room, page),
+        failed: (error) => this.#notLoaded(error),
+        changed: () => this.#changed(),
+      },
+      means.api,
+      this.#clock,
+    );
     this.#line = new Line(
       {
         ticket: async () => (await means.api.ticket()).ticket,
@@ -79,11 +56,7 @@ export class Chat {
 
   view(): View {
     const { state } = this.#line;
-    const rooms = [...this.#rooms.values()].map((room) => ({
-      name: room.name, title: room.title, joined: room.joined, surfaces: room.surfaces, warnings: room.warnings,
-      messages: room.messages, before: room.before, loaded: room.loaded, stale: room.stale, people: room.people,
-      typing: room.typing, read: room.read, unread: room.unread,
-    }));
+    const rooms = [...this.#rooms.values()].map(roomView);
     return {
       session: this.#session, line: state, rooms, entries: this.#outbox?.entries ?? [],
       notice: this.#notice, startFailed: this.#startFailed,
@@ -132,30 +105,20 @@ export class Chat {
 
   /** Loads a room's newest page, unless it is here. */
   open(name: string): Promise<void> {
-    this.#wanted.add(name);
+    this.#pages.want(name);
     const room = this.#rooms.get(name);
-    if (room === undefined || room.loaded) return Promise.resolve();
-    return this.#loadNewest(room);
+    return room === undefined || room.loaded ? Promise.resolve() : this.#pages.newest(room);
   }
 
   async older(name: string): Promise<void> {
     const room = this.#rooms.get(name);
-    if (room === undefined || !room.loaded || room.before === null || this.#loading.has(name)) return;
-    const loading = this.means.api.history(name, { before: room.before, limit: PAGE }).then((page) => room.older(page));
-    await this.#whileLoading(name, loading);
+    if (room !== undefined) await this.#pages.older(room);
   }
 
   /** Loads older pages until a message is here; false when it is not in the room. */
   async reach(name: string, message: { message_id: string; seq: number }): Promise<boolean> {
     const room = this.#rooms.get(name);
-    if (room === undefined) return false;
-    await this.open(name);
-    while (room.find(message.message_id) === undefined && room.before !== null && room.before >= message.seq) {
-      const before: number = room.before;
-      await this.older(name);
-      if (room.before === before) break;
-    }
-    return room.find(message.message_id) !== undefined;
+    return room !== undefined && this.#pages.reach(room, message);
   }
 
   async join(name: string): Promise<void> {
@@ -214,7 +177,7 @@ export class Chat {
   readAll(name: string): void {
     const room = this.#rooms.get(name);
     if (room === undefined || !room.readAll()) return;
-    this.#keepSoon(room);
+    this.#shelf.soon(room);
     this.#changed();
   }
 
@@ -252,7 +215,7 @@ export class Chat {
         send: (frame) => this.#line.send(frame),
         upload: (room, file) => this.means.api.upload(room, file),
         changed: () => this.#changed(),
-        isShown: (room, message) => this.#isInRoom(room, message),
+        isShown: (room, message) => this.#pages.has(room, message),
         notKept: () => {
           this.#notice = "What is not sent could not be kept on this device: it is lost if the page is closed.";
           this.#changed();
@@ -263,12 +226,7 @@ export class Chat {
       person.id,
     );
     try {
-      for (const kept of (await keep?.rooms(person.id)) ?? []) {
-        const room = new Timeline(kept.listed, person.id);
-        room.read = kept.read;
-        room.remembered(kept.messages);
-        this.#rooms.set(room.name, room);
-      }
+      for (const room of await this.#shelf.rooms(person.id)) this.#rooms.set(room.name, room);
       await this.#outbox.load();
     } catch {
       this.#notice = "What an earlier visit kept on this device could not be read.";
@@ -278,31 +236,11 @@ export class Chat {
   async #listRooms(): Promise<void> {
     const listed = await this.means.api.rooms();
     const me = this.#session?.person?.id ?? "";
-    const names = new Set(listed.map((room) => room.name));
-    for (const name of this.#rooms.keys()) if (!names.has(name)) this.#rooms.delete(name);
-    const ordered = new Map<string, Timeline>();
-    const unknown: Timeline[] = [];
-    for (const one of listed) {
-      const known = this.#rooms.get(one.name);
-      const room = known ?? new Timeline(one, me);
-      const fresh = room.applied === null;
-      room.listed(one);
-      ordered.set(one.name, room);
-      if (known === undefined) room.read = one.seq;
-      else if (fresh && room.joined && room.read < one.seq) unknown.push(room);
-    }
-    this.#rooms = ordered;
+    const { rooms, unknown } = merged(this.#rooms, listed, me);
+    this.#rooms = rooms;
     this.#changed();
     // What was said since the last visit: counted once, by asking.
-    await Promise.all(unknown.map((room) => this.#countUnread(room, me).catch(() => undefined)));
-  }
-
-  async #countUnread(room: Timeline, me: string): Promise<void> {
-    const page = await this.means.api.history(room.name, { after: room.read, limit: 100 });
-    if (room.loaded) return;
-    const unread = page.messages.filter((message) => message.sender.id !== me && message.gone === null);
-    room.unread = Math.max(room.unread, unread.length);
-    this.#changed();
+    await Promise.all(unknown.map((room) => this.#pages.countUnread(room, me).catch(() => undefined)));
   }
 
   #stands(): Record<string, { after?: number }> {
@@ -316,9 +254,9 @@ export class Chat {
       const room = this.#rooms.get(name);
       if (room !== undefined) room.people = people;
     }
-    this.#filling.clear();
+    this.#pages.filled();
     for (const room of this.#rooms.values()) {
-      if (this.#wanted.has(room.name) && !room.loaded && room.applied !== null) void this.#loadNewest(room);
+      if (this.#pages.isWanted(room) && room.applied !== null) void this.#pages.newest(room);
     }
     this.#outbox?.online();
     if ([...this.#rooms.values()].some((room) => room.applied === null) || this.#rooms.size === 0) {
@@ -333,7 +271,7 @@ export class Chat {
       await this.#listRooms();
       for (const room of this.#rooms.values()) {
         if (room.joined) this.#line.send({ kind: "watch", room: room.name, ...after(room) });
-        if (this.#wanted.has(room.name) && !room.loaded) await this.#loadNewest(room);
+        if (this.#pages.isWanted(room)) await this.#pages.newest(room);
       }
     } catch {
       // The next connection tries again.
@@ -348,13 +286,16 @@ export class Chat {
         break;
       case "resumed": {
         const room = this.#rooms.get(frame.room);
-        this.#filling.delete(frame.room);
-        if (room !== undefined && (frame.reset === true || !room.resumed(frame.seq))) void this.#loadNewest(room);
+        this.#pages.filled(frame.room);
+        if (room !== undefined && (frame.reset === true || !room.resumed(frame.seq))) void this.#pages.newest(room);
         break;
       }
-      case "watching": {
+      case "watching":
+      case "deliveries":
+      case "warnings":
+      case "presence": {
         const room = this.#rooms.get(frame.room);
-        if (room !== undefined) room.people = frame.people;
+        if (room !== undefined) told(room, frame);
         break;
       }
       case "accepted":
@@ -370,19 +311,8 @@ export class Chat {
       case "judged":
         this.#outbox?.judged(frame.message_id, frame.id ?? null, frame.verdict, frame.reasons);
         break;
-      case "deliveries":
-        this.#rooms.get(frame.room)?.patch(frame.message_id, { deliveries: frame.deliveries });
-        break;
-      case "warnings": {
-        const room = this.#rooms.get(frame.room);
-        if (room !== undefined) room.warnings = frame.warnings;
-        break;
-      }
       case "typing":
         this.#typing(frame);
-        break;
-      case "presence":
-        this.#rooms.get(frame.room)?.present(frame.person, frame.here);
         break;
       case "pong":
       case "resume":
@@ -398,22 +328,10 @@ export class Chat {
     const room = this.#rooms.get(change.room);
     if (room === undefined) return;
     const applied = room.apply(change);
-    if (applied === "gap") this.#fill(room);
-    if (applied === "lost") void this.#loadNewest(room);
+    if (applied === "gap") this.#pages.fill(room);
+    if (applied === "lost") void this.#pages.newest(room);
     this.#outbox?.seen(change.message.message_id, change.change === "posted");
-    this.#keepSoon(room);
-  }
-
-  /** Something is missing: ask for what came after the last that is here; if that does not help, for the newest page. */
-  #fill(room: Timeline): void {
-    if (this.#filling.has(room.name)) return;
-    this.#filling.add(room.name);
-    const from = room.applied;
-    this.#line.send({ kind: "watch", room: room.name, ...after(room) });
-    this.#clock.after(FILL_WITHIN_MS, () => {
-      if (!this.#filling.delete(room.name)) return;
-      if (room.applied === from) void this.#loadNewest(room);
-    });
+    this.#shelf.soon(room);
   }
 
   #typing(frame: Extract<ServerFrame, { kind: "typing" }>): void {
@@ -426,33 +344,20 @@ export class Chat {
     });
   }
 
-  #loadNewest(room: Timeline): Promise<void> {
-    const already = this.#loading.get(room.name);
-    if (already !== undefined) return already;
-    const loading = this.means.api.history(room.name, { limit: PAGE }).then((page) => {
-      room.newest(page);
-      const me = this.#session?.person?.id;
-      const unread = page.messages.filter(
-        (message) => message.seq > room.read && message.sender.id !== me && message.gone === null,
-      );
-      room.unread = Math.max(room.unread, unread.length);
-      for (const message of page.messages) this.#outbox?.seen(message.message_id, true);
-      this.#keepSoon(room);
-    });
-    return this.#whileLoading(room.name, loading);
+  #newest(room: Timeline, page: Page): void {
+    room.newest(page);
+    const me = this.#session?.person?.id;
+    const unread = page.messages.filter(
+      (message) => message.seq > room.read && message.sender.id !== me && message.gone === null,
+    );
+    room.unread = Math.max(room.unread, unread.length);
+    for (const message of page.messages) this.#outbox?.seen(message.message_id, true);
+    this.#shelf.soon(room);
   }
 
-  async #whileLoading(name: string, loading: Promise<void>): Promise<void> {
-    this.#loading.set(name, loading);
-    try {
-      await loading;
-    } catch (error) {
-      if (isSignedOut(error)) this.#lost();
-      else if (!(error instanceof NotReached)) this.#notice = error instanceof Error ? error.message : String(error);
-    } finally {
-      this.#loading.delete(name);
-      this.#changed();
-    }
+  #notLoaded(error: unknown): void {
+    if (isSignedOut(error)) this.#lost();
+    else if (!(error instanceof NotReached)) this.#notice = error instanceof Error ? error.message : String(error);
   }
 
   #lineChanged(state: LineState): void {
@@ -474,35 +379,8 @@ export class Chat {
     this.#outbox?.add(this.means.newId(), room, command, files);
   }
 
-  async #isInRoom(room: string, message: string): Promise<boolean> {
-    try {
-      const page = await this.means.api.history(room, { message, limit: 1 });
-      return page.messages.some((one) => one.message_id === message);
-    } catch (error) {
-      if (error instanceof Refused && error.status === 404) return false;
-      throw error;
-    }
-  }
-
   #isShown(message_id: string): boolean {
     return [...this.#rooms.values()].some((room) => room.find(message_id) !== undefined);
-  }
-
-  #keepSoon(room: Timeline): void {
-    const { keep } = this.means;
-    const person = this.#session?.person;
-    if (keep === null || person == null || this.#keepLater.has(room.name)) return;
-    const cancel = this.#clock.after(KEEP_AFTER_MS, () => {
-      this.#keepLater.delete(room.name);
-      if (this.#session?.person?.id !== person.id) return;
-      const { name, title, joined, surfaces, warnings } = room;
-      const listed: RoomListed = { name, title, seq: 0, joined, surfaces, warnings: [...warnings] };
-      const messages = room.messages.slice(-KEPT_MESSAGES);
-      keep
-        .putRoom({ id: `${person.id} ${name}`, person: person.id, listed, messages, read: room.read })
-        .catch(() => undefined);
-    });
-    this.#keepLater.set(room.name, cancel);
   }
 
   /** Tells the page once for all that happens in one turn. */
@@ -514,8 +392,4 @@ export class Chat {
       for (const listener of this.#listeners) listener();
     });
   }
-}
-
-function after(room: Timeline): { after?: number } {
-  return room.applied === null ? {} : { after: room.applied };
 }

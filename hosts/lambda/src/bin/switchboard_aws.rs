@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use switchboard_lambda::stack::{self, doctor, next};
+use switchboard_lambda::stack::{self, doctor, next, pages};
 use switchboard_lambda::{Clients, moving};
 
 /// Looks after the stack on AWS, with the credentials and the region of the environment.
@@ -23,6 +23,12 @@ struct Arguments {
 enum Command {
     /// Checks the deployed stack by doing, and says what to mend.
     Doctor,
+    /// Uploads the pages, as `make pages` has built them.
+    Pages {
+        /// Where they are.
+        #[arg(long, default_value = "web/dist")]
+        from: PathBuf,
+    },
     /// Prints what the providers are to be given: webhook addresses and the Slack app's manifest.
     Next,
     /// Has every listener stop listening; their queues keep what comes
@@ -68,6 +74,12 @@ async fn run(arguments: Arguments) -> Result<bool> {
         Command::Import { file } => said(Box::pin(moving::import(&clients, &functions, &file)).await),
         Command::Next => {
             println!("{}", next::lines(&functions)?);
+            Ok(true)
+        }
+        Command::Pages { from } => {
+            let files = pages::files(&from)?;
+            pages::upload(&clients, pages::bucket(&functions)?, &files).await?;
+            println!("{} files of the pages are uploaded", files.len());
             Ok(true)
         }
         Command::Doctor => {

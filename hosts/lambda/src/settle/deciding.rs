@@ -65,7 +65,7 @@ impl Settler {
     async fn write(
         &self,
         origin: &Origin,
-        outcome: Outcome,
+        mut outcome: Outcome,
         record: &mut Record,
         beside: Vec<Beside>,
         now: Timestamp,
@@ -105,6 +105,7 @@ impl Settler {
                 record.parts.push(part);
                 record.effects.extend(rows);
                 record.waiting = None;
+                self.show(std::mem::take(&mut outcome.pushes));
                 Ok(())
             }
             Err(NotCommitted::Own(index)) => {

@@ -1,6 +1,6 @@
 //! One event to one listener, from its coming to its end, and then those of its lane that waited for it.
 
-use switchboard_core::{ArrivalId, Event, Failure, Outcome, What};
+use switchboard_core::{ArrivalId, Audience, Detail, Event, Failure, Outcome, Push, What};
 use switchboard_hosts::again::try_again;
 use tracing::info;
 
@@ -155,8 +155,18 @@ impl Delivery<'_> {
         if publish && !record.is_empty() {
             info!(listener = self.origin.listener, event = %self.event.id, "a repeat: its outcome is published again");
             self.settler.tell(&record.events(), &record.timers()).await?;
+            self.show_again();
         }
         Ok(record)
+    }
+
+    /// What was decided may not have been shown either. Whoever has heard it hears it once all the same: it has its
+    /// number in the room, and is read from what is stored.
+    fn show_again(&self) {
+        if let Detail::RoomChanged(changed) = &self.event.detail {
+            let push = Push::new(Audience::Room(changed.message.room.clone()), String::new());
+            self.settler.show([Push { seq: Some(changed.seq), ..push }]);
+        }
     }
 
     /// The step of an ordered listener's lane.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use switchboard_core::{ArrivalId, Failure, Reply, TimerFired, Timestamp, What};
 
 use super::deciding::{Beside, Decided, Refused, TIMERS};
@@ -15,14 +14,10 @@ use crate::store::{Row, Step, key, number, read_number, read_text, text};
 const MAX_ROUNDS: usize = 3;
 
 impl Settler {
-    /// Decides a request that was let in, and gives its answer once all that follows is stored and published.
-    pub(crate) async fn answer(
-        &self,
-        origin: &Origin,
-        request: &http::Request<Bytes>,
-    ) -> Result<Reply, Failure> {
+    /// Decides a request or a frame that was let in, and gives its answer once all that follows is stored and published.
+    pub(crate) async fn answer(&self, origin: &Origin, what: What<'_>) -> Result<Reply, Failure> {
         let mut record = Record::default();
-        match self.decide(origin, What::Request(request), &mut record, |_| Vec::new()).await {
+        match self.decide(origin, what, &mut record, |_| Vec::new()).await {
             Ok(Decided::Written) => {}
             Ok(Decided::Refused(_)) => record = Record::load(&self.table, origin).await?,
             Err(failure) => {

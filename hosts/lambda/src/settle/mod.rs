@@ -34,14 +34,15 @@ mod ending;
 mod errands;
 mod lanes;
 mod moved;
+mod once;
 mod record;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 use switchboard_core::outcome::MAX_ATTEMPT;
-use switchboard_core::{Bridge, Failure, Timestamp};
+use switchboard_core::{Bridge, Failure, Push, Reading, Timestamp, View};
 use switchboard_hosts::http::Client;
 use switchboard_rules::wiring::Delivery as Policy;
 use tokio::sync::Semaphore;
@@ -50,6 +51,7 @@ use tracing::{error, warn};
 use crate::blobs::Bucket;
 use crate::bus::Bus;
 use crate::queue::{Letter, Queue, Reminder};
+use crate::sockets::Line;
 use crate::store::{Table, TableView};
 
 pub(crate) use delivery::Came;
@@ -79,6 +81,10 @@ pub(crate) struct Settler {
     pub(crate) dead_letters: Option<Queue>,
     pub(crate) http: Client,
     pub(crate) blobs: Bucket,
+    /// The way to connected sockets, where the bridge has some.
+    pub(crate) line: Option<Line>,
+    /// What is to be shown on them when what it is about has been stored.
+    pub(crate) shown: Arc<Mutex<Vec<Push>>>,
     /// Whose turn it is of those who met a conflict.
     pub(crate) turns: Arc<Semaphore>,
     /// When the invocation has to be over.
@@ -105,12 +111,17 @@ impl Went {
 }
 
 impl Settler {
-    fn view(&self, now: Timestamp) -> TableView<'_> {
+    pub(crate) fn view(&self, now: Timestamp) -> TableView<'_> {
         TableView { table: &self.table, now }
     }
 
+    /// What a bridge may reach that only reads. There is no index: it looks through what it keeps.
+    pub(crate) fn reading<'a>(&'a self, view: &'a dyn View, now: Timestamp) -> Reading<'a> {
+        Reading { view, search: None, blobs: &self.blobs, now }
+    }
+
     /// What is left of the invocation.
-    fn left(&self) -> Duration {
+    pub(crate) fn left(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
     }
 

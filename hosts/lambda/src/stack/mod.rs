@@ -5,6 +5,7 @@
 
 pub mod doctor;
 pub mod next;
+pub mod pages;
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,9 @@ use super::Deployed;
 /// # Errors
 /// When no function knows it.
 pub fn address(functions: &[Deployed]) -> Result<&str> {
-    let known = functions.iter().find_map(|function| function.value("PUBLIC_BASE_URL"));
+    // The chat has an address of its own.
+    let doors = functions.iter().filter(|function| !function.handler.starts_with("web_chat."));
+    let known = doors.into_iter().find_map(|function| function.value("PUBLIC_BASE_URL"));
     known
         .map(|url| url.trim_end_matches('/'))
         .context("no function knows PUBLIC_BASE_URL — to mend it: make deploy")
@@ -23,8 +25,11 @@ pub fn address(functions: &[Deployed]) -> Result<&str> {
 /// When no function knows the public address.
 pub fn lines(functions: &[Deployed]) -> Result<String> {
     let address = address(functions)?;
+    let chat = functions.iter().find(|function| function.handler == "web_chat.page");
+    let chat = chat.and_then(|function| function.value("PUBLIC_BASE_URL")).unwrap_or(address);
     Ok(format!(
-        "Twilio, \"A message comes in\" and \"Primary handler fails\": {address}/twilio/messages (HTTP POST)\n\
+        "The chat: {chat}/\n\
+         Twilio, \"A message comes in\" and \"Primary handler fails\": {address}/twilio/messages (HTTP POST)\n\
          Slack app, from this manifest (https://api.slack.com/apps?new_app=1, \"From a manifest\"):\n{:#}",
         manifest(address)
     ))

@@ -65,6 +65,14 @@ impl Step {
         Self { item: update.map(|update| TransactWriteItem::builder().update(update).build()) }
     }
 
+    /// Changes nothing, and demands that a condition over a row's place holds.
+    pub(crate) fn check(table: &Table, key: Row, condition: &str, values: Row) -> Self {
+        let check = ConditionCheck::builder().table_name(&*table.name).set_key(Some(key));
+        let check = check.condition_expression(condition);
+        let check = check.set_expression_attribute_values(Some(values)).build().ok();
+        Self { item: check.map(|check| TransactWriteItem::builder().condition_check(check).build()) }
+    }
+
     /// Removes a row, if a condition holds.
     pub(crate) fn delete(table: &Table, key: Row, condition: Option<&str>, values: Row) -> Self {
         let delete = Delete::builder().table_name(&*table.name).set_key(Some(key));

@@ -9,7 +9,9 @@
 //!                            w            a delivery that could not be decided yet: event, attempts, reason
 //!   l#<listener>#<lane>      at           how far the lane is: `done`, and `started` when the next is under way
 //!                            p#<seq>      an event that came before its turn
+//!                            s#<seq>      a number that never came, and that the lane has been moved past
 //!   t#                       <key>        a timer: due, body
+//!   s#…                      …            connections of sockets, see `sockets/rows.rs`
 //! ```
 //! `ttl_s` (seconds) is for DynamoDB, which removes late; what has expired is not read, removed or not.
 //!
@@ -71,6 +73,23 @@ impl Table {
         Ok(answer.item)
     }
 
+    /// Counts one more in a row, which is gone at that time; gives how many there are.
+    pub(crate) async fn count(
+        &self,
+        partition: &str,
+        sort: &str,
+        gone: switchboard_core::Timestamp,
+    ) -> Result<u64, Failure> {
+        let asked = self.client.update_item().table_name(&*self.name).set_key(Some(key(partition, sort)));
+        let asked = asked
+            .update_expression("SET ttl_s = :ttl ADD n :one")
+            .expression_attribute_values(":ttl", ttl(gone))
+            .expression_attribute_values(":one", number(1))
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedNew);
+        let answer = asked.send().await.map_err(unanswered)?;
+        Ok(answer.attributes.and_then(|row| read_number(&row, "n")).unwrap_or_default())
+    }
+
     /// All of the host's rows of a partition, in order.
     pub(crate) async fn rows(&self, partition: &str) -> Result<Vec<Row>, Failure> {
         let mut rows = Vec::new();
@@ -95,4 +114,4 @@ pub(crate) fn unanswered<E: std::error::Error>(error: E) -> Failure {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -14,8 +14,9 @@ use switchboard_stories::aws::Emulator;
 use super::{NotCommitted, Table, TableView};
 use crate::Clients;
 use crate::blobs::Bucket;
+use crate::stack::pages;
 
-async fn table(clients: &Clients, name: &str) -> Table {
+pub(crate) async fn table(clients: &Clients, name: &str) -> Table {
     let attribute = |name| {
         AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build()
     };
@@ -72,6 +73,31 @@ async fn the_store_in_dynamodb_keeps_the_contract() {
     let clients = Clients::for_tests(&emulator.endpoint());
     let store = Clocked { table: table(&clients, "contract").await, now: AtomicI64::new(0) };
     store_keeps_its_contract(&store).await;
+    emulator.stop().await;
+}
+
+#[tokio::test]
+async fn the_pages_are_uploaded_as_browsers_are_to_take_them() {
+    let emulator = Emulator::start(false).await;
+    let clients = Clients::for_tests(&emulator.endpoint());
+    let bucket = format!("{}/pages", emulator.endpoint());
+    assert!(reqwest::Client::new().put(&bucket).send().await.unwrap().status().is_success());
+    let dist = emulator.directory().join("dist");
+    std::fs::create_dir_all(dist.join("assets")).unwrap();
+    for name in ["index.html", "assets/chat-1.js"] {
+        std::fs::write(dist.join(name), name).unwrap();
+    }
+    pages::upload(&clients, "pages", &pages::files(&dist).unwrap()).await.unwrap();
+    for (name, kind, kept) in [
+        ("index.html", "text/html; charset=utf-8", "no-cache"),
+        ("assets/chat-1.js", "text/javascript; charset=utf-8", "public, max-age=31536000, immutable"),
+    ] {
+        let file = reqwest::get(format!("{bucket}/{name}")).await.unwrap();
+        let header = |name: &str| file.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!((&*header("content-type"), &*header("cache-control")), (kind, kept));
+        assert_eq!(file.text().await.unwrap(), name);
+    }
+    assert!(pages::upload(&clients, "nowhere", &pages::files(&dist).unwrap()).await.is_err());
     emulator.stop().await;
 }
 

@@ -3,6 +3,7 @@
 //! Readers have connections of their own, see what is committed, and hold nobody up. Numbers and texts are in
 //! the events; whoever asks here has been let in by `web::access`.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -12,6 +13,7 @@ use serde_json::value::RawValue;
 use switchboard_core::Timestamp;
 
 use super::database;
+use crate::outside::collect_files;
 
 /// Most events of one trace.
 const MAX_TRACED: usize = 500;
@@ -57,8 +59,11 @@ pub(crate) struct Traced {
 pub(crate) struct TracedDelivery {
     pub(crate) listener: String,
     pub(crate) state: &'static str,
+    /// Attempts that failed.
     pub(crate) attempts: u32,
-    pub(crate) changed: Timestamp,
+    /// When it last changed; `None` where it has ended at the first attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) changed: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -116,6 +121,16 @@ impl Archive {
         Ok(self.open()?.query_row("SELECT COALESCE(MIN(position), 0) FROM events", [], |row| row.get(0))?)
     }
 
+    /// The id of the event at a position, as it is stored; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) fn id_at(&self, position: i64) -> Result<Option<Vec<u8>>> {
+        let db = self.open()?;
+        let mut statement = db.prepare("SELECT id FROM events WHERE position = ?1")?;
+        Ok(statement.query_row([position], |row| row.get(0)).optional()?)
+    }
+
     /// Dead letters, oldest first, after an id.
     ///
     /// # Errors
@@ -169,6 +184,37 @@ impl Archive {
     }
 }
 
+/// Texts that may name a file which is still needed: of what is to be done, and of what somebody may redrive.
+const STILL_NEEDED: [&str; 4] = [
+    "SELECT body FROM effects WHERE state < 3",
+    "SELECT f.body FROM dead_letters d JOIN effects f ON f.id = d.effect",
+    "SELECT e.body FROM dead_letters d JOIN events e ON e.position = d.position",
+    "SELECT e.body FROM deliveries d JOIN events e ON e.position = d.position WHERE d.state < 2",
+];
+
+impl Archive {
+    /// The files that are named by what is open, by dead letters, and by what these bridges keep.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) fn files_that_are_named(&self, bridges: &[&str]) -> Result<HashSet<String>> {
+        let db = self.open()?;
+        let of_bridges = bridges
+            .iter()
+            .map(|name| format!("SELECT body FROM items_{name} WHERE instr(body, 'blob_') > 0"));
+        let mut named = HashSet::new();
+        for sql in STILL_NEEDED.into_iter().map(str::to_owned).chain(of_bridges) {
+            let mut statement = db.prepare(&sql)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let body = row.get_ref(0)?.as_bytes()?;
+                collect_files(&String::from_utf8_lossy(body), &mut named);
+            }
+        }
+        Ok(named)
+    }
+}
+
 const DEAD_LETTERS: &str = "SELECT d.id, d.at, d.first, l.name, d.attempts, d.kind, d.reason, f.destination, e.body, \
      f.body FROM dead_letters d JOIN listeners l ON l.id = d.listener LEFT JOIN events e ON e.position = d.position \
      LEFT JOIN effects f ON f.id = d.effect";
@@ -192,10 +238,12 @@ fn dead_letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
 }
 
 fn deliveries_of(db: &Connection, position: i64) -> Result<Vec<TracedDelivery>> {
-    // Deliveries are keyed by listener first: there are few listeners, so asking for each is cheap.
+    // Deliveries are keyed by listener first: there are few listeners, so asking for each is cheap. Who heard the
+    // event and has no row has ended well.
     let mut statement = db.prepare_cached(
-        "SELECT l.id, l.name, d.state, d.attempts, d.changed, d.reason FROM listeners l \
-         JOIN deliveries d ON d.listener = l.id AND d.position = ?1 ORDER BY l.name",
+        "SELECT l.id, l.name, d.state, COALESCE(d.attempts, 0), d.changed, d.reason FROM listeners l \
+         JOIN events e ON e.position = ?1 LEFT JOIN deliveries d ON d.listener = l.id AND d.position = ?1 \
+         WHERE d.listener IS NOT NULL OR instr(' ' || e.heard || ' ', ' ' || l.id || ' ') > 0 ORDER BY l.name",
     )?;
     let mut rows = statement.query([position])?;
     let mut deliveries = Vec::new();
@@ -203,14 +251,14 @@ fn deliveries_of(db: &Connection, position: i64) -> Result<Vec<TracedDelivery>> 
         let listener: i64 = row.get(0)?;
         deliveries.push(TracedDelivery {
             listener: row.get(1)?,
-            state: match row.get::<_, i64>(2)? {
-                0 => "waiting",
-                1 => "acting",
-                2 => "done",
+            state: match row.get::<_, Option<i64>>(2)? {
+                Some(0) => "waiting",
+                Some(1) => "acting",
+                None | Some(2) => "done",
                 _ => "dead",
             },
             attempts: row.get(3)?,
-            changed: Timestamp::from_ms(row.get(4)?),
+            changed: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_ms),
             reason: row.get(5)?,
             effects: effects_of(db, listener, position)?,
         });

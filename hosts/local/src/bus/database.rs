@@ -8,8 +8,8 @@
 //! # Layout
 //! ```text
 //!   arrivals      (door, arrival id) → the answer given       what was accepted; a repeat finds it
-//!   events        position → envelope                          the archive, and the journal that `trace` reads
-//!   deliveries    (listener, position) → state, attempts       one row for each listener that hears an event
+//!   events        position → envelope, who heard it            the archive, and the journal that `trace` reads
+//!   deliveries    (listener, position) → state, attempts       what is open, what failed once, what is dead
 //!   effects       id → listener, origin, destination, state    one row for each thing to do outside
 //!   timers        (bridge, key) → due, body
 //!   dead_letters  id → what could not be done, and why
@@ -24,9 +24,9 @@
 //!
 //! # Operation
 //! WAL with `synchronous = NORMAL`: SQLite brings the log to the disk before it copies it into the main file, and
-//! `log` does so after every commit, before anything of it is let out. Deliveries that a batch both makes and
-//! settles are written once, in their final state. The partial indexes hold only what is open, so
-//! they stay small however large the archive grows.
+//! `log` does so after every commit, before anything of it is let out. A delivery has a row only as long as there is
+//! something to say of it: one that a batch both makes and settles has none, and the event's `heard` tells of it.
+//! That table and the partial index of effects stay small however large the archive grows.
 //!
 //! # Recovery
 //! The open deliveries and effects are read back in order of position. An effect found *trying* was under way
@@ -43,11 +43,14 @@ use anyhow::{Context, Result};
 use rusqlite::Connection;
 
 /// Grows when the layout changes in a way that an older binary cannot read.
-const LAYOUT_VERSION: i64 = 1;
+const LAYOUT_VERSION: i64 = 2;
 
-/// Pages of the log before they are copied into the main file: at 4 KiB a page 128 MiB, so that pages that
-/// change in many batches are copied once.
-const CHECKPOINT_PAGES: i64 = 32_768;
+/// What brings a file of layout 1 up to 2: there each delivery kept its row.
+const FROM_1_TO_2: &str = "
+ALTER TABLE events ADD COLUMN heard TEXT;
+DROP INDEX open_deliveries;
+";
+
 /// Most memory for pages that are read again and again, in KiB. It fills only under load: an idle hub stays small.
 /// More would cost more than it gives: balancing a tree uses a page number beyond the end of the file for a
 /// moment, and at the next commit SQLite then looks at every page of its cache for others beyond the end.
@@ -60,13 +63,12 @@ CREATE TABLE IF NOT EXISTS arrivals (
     PRIMARY KEY (door, id)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
     position INTEGER PRIMARY KEY, id BLOB NOT NULL, outside INTEGER NOT NULL, at INTEGER NOT NULL,
-    body BLOB NOT NULL) STRICT;
+    body BLOB NOT NULL, heard TEXT) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS events_from_outside ON events (id) WHERE outside = 1;
 CREATE TABLE IF NOT EXISTS deliveries (
     listener INTEGER NOT NULL, position INTEGER NOT NULL, state INTEGER NOT NULL, attempts INTEGER NOT NULL,
     due INTEGER NOT NULL, first INTEGER NOT NULL, changed INTEGER NOT NULL, part TEXT, reason TEXT,
     PRIMARY KEY (listener, position)) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS open_deliveries ON deliveries (listener, position) WHERE state < 2;
 CREATE TABLE IF NOT EXISTS effects (
     id INTEGER PRIMARY KEY, listener INTEGER NOT NULL, origin INTEGER NOT NULL, destination TEXT NOT NULL,
     body TEXT NOT NULL, state INTEGER NOT NULL, attempts INTEGER NOT NULL, unsure INTEGER NOT NULL,
@@ -91,6 +93,9 @@ pub(crate) fn open_for_writing(path: &Path, bridges: &[&str]) -> Result<Connecti
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version > LAYOUT_VERSION {
         anyhow::bail!("{} was written by a later version of switchboard (layout {version})", path.display());
+    }
+    if version == 1 {
+        connection.execute_batch(FROM_1_TO_2)?;
     }
     connection.execute_batch(TABLES)?;
     for bridge in bridges {
@@ -119,11 +124,18 @@ pub(crate) fn open_for_reading(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Opens the file for copying its log into it.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub(crate) fn open_for_copying(path: &Path) -> Result<Connection> {
+    open(path)
+}
+
 fn open(path: &Path) -> Result<Connection> {
     let connection = Connection::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
@@ -162,6 +174,24 @@ mod tests {
         let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
         let synchronous: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
         assert_eq!((mode.as_str(), synchronous), ("wal", 1), "see `log` for the fsync of each commit");
+    }
+
+    #[test]
+    fn a_file_of_the_first_layout_is_brought_up_to_date() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("hub.sqlite3");
+        let first = open(&path).unwrap();
+        let tables = TABLES.replace(", heard TEXT", "");
+        let index = "CREATE INDEX open_deliveries ON deliveries (listener, position) WHERE state < 2;";
+        first.execute_batch(&format!("{tables}{index} PRAGMA user_version = 1;")).unwrap();
+        first.execute("INSERT INTO events VALUES (1, x'01', 0, 5, x'7b7d')", []).unwrap();
+        drop(first);
+        for _ in ["once", "and again"] {
+            let later = open_for_writing(&path, &[]).unwrap();
+            let heard: Option<String> =
+                later.query_row("SELECT heard FROM events", [], |row| row.get(0)).unwrap();
+            assert_eq!(heard, None, "who heard it, its deliveries say");
+        }
     }
 
     #[test]

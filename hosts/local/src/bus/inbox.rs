@@ -107,12 +107,24 @@ pub(crate) enum Order {
 /// Another wiring, and where to say whether it was taken.
 pub(crate) type Rewiring = (Box<Wiring>, oneshot::Sender<Result<(), String>>);
 
-/// All that waits.
+/// What a turn takes in.
 #[derive(Default)]
-pub(crate) struct Jobs {
+pub(crate) struct Work {
     pub(crate) attempted: Vec<Attempted>,
     pub(crate) doors: Vec<DoorJob>,
     pub(crate) orders: Vec<Order>,
+}
+
+impl Work {
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.attempted.is_empty() && self.doors.is_empty() && self.orders.is_empty()
+    }
+}
+
+/// All that waits.
+#[derive(Default)]
+pub(crate) struct Jobs {
+    pub(crate) work: Work,
     pub(crate) wirings: Vec<Rewiring>,
     pub(crate) stop: bool,
 }
@@ -125,6 +137,19 @@ struct Waiting {
     orders: Vec<Order>,
     wirings: Vec<Rewiring>,
     stop: bool,
+}
+
+impl Waiting {
+    fn work(&mut self) -> Work {
+        let most = self.doors.len().min(MAX_DOORS_A_BATCH);
+        let doors: Vec<DoorJob> = self.doors.drain(..most).collect();
+        self.door_bytes -= doors.iter().map(|job| job.asked.bytes()).sum::<usize>();
+        Work {
+            attempted: std::mem::take(&mut self.attempted),
+            doors,
+            orders: std::mem::take(&mut self.orders),
+        }
+    }
 }
 
 /// The writer's inbox.
@@ -181,6 +206,11 @@ impl Inbox {
         self.something.notify_one();
     }
 
+    /// Lets whoever waits for work look whether that is still worth it.
+    pub(crate) fn nudge(&self) {
+        self.something.notify_one();
+    }
+
     /// No more requests; the writer ends when what is under way has ended.
     pub(crate) fn stop(&self) {
         self.lock().stop = true;
@@ -201,16 +231,19 @@ impl Inbox {
                 .unwrap_or_else(PoisonError::into_inner);
             waiting = woken;
         }
-        let most = waiting.doors.len().min(MAX_DOORS_A_BATCH);
-        let doors: Vec<DoorJob> = waiting.doors.drain(..most).collect();
-        waiting.door_bytes -= doors.iter().map(|job| job.asked.bytes()).sum::<usize>();
-        Jobs {
-            attempted: std::mem::take(&mut waiting.attempted),
-            doors,
-            orders: std::mem::take(&mut waiting.orders),
-            wirings: std::mem::take(&mut waiting.wirings),
-            stop: waiting.stop,
-        }
+        Jobs { work: waiting.work(), wirings: std::mem::take(&mut waiting.wirings), stop: waiting.stop }
+    }
+
+    /// Waits for work, at most so long and only while `worth_it`, and takes it.
+    pub(crate) fn take_work(&self, at_most: Duration, worth_it: impl Fn() -> bool) -> Work {
+        let idle = |w: &mut Waiting| {
+            w.attempted.is_empty() && w.doors.is_empty() && w.orders.is_empty() && worth_it()
+        };
+        let (mut waiting, _) = self
+            .something
+            .wait_timeout_while(self.lock(), at_most, idle)
+            .unwrap_or_else(PoisonError::into_inner);
+        waiting.work()
     }
 
     /// Requests in line.
@@ -236,7 +269,7 @@ mod tests {
             assert!(inbox.knock(job(1)));
         }
         assert!(!inbox.knock(job(1)), "too many");
-        assert_eq!(inbox.take(Duration::ZERO, false).doors.len(), MAX_DOORS_A_BATCH);
+        assert_eq!(inbox.take(Duration::ZERO, false).work.doors.len(), MAX_DOORS_A_BATCH);
         assert!(inbox.knock(job(1)), "there is room again");
         let inbox = Inbox::default();
         assert!(inbox.knock(job(MAX_DOOR_BYTES)));

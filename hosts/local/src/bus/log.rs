@@ -22,7 +22,7 @@ use switchboard_core::{Bridge, Effect, Push, Timestamp};
 use tokio::sync::{broadcast, oneshot, watch};
 use tracing::error;
 
-use super::inbox::{Answer, Answering};
+use super::inbox::{Answer, Answering, Inbox};
 use crate::metrics::Metrics;
 
 /// An event as `tail` shows it.
@@ -42,20 +42,15 @@ pub(crate) struct Start {
 pub(crate) struct Sealed {
     /// The turn's number.
     pub(super) number: u64,
-    began: Option<Instant>,
-    doors: usize,
+    /// When the turn began.
+    pub(super) began: Option<Instant>,
+    /// Requests that were taken in.
+    pub(super) doors: usize,
     pub(super) answers: Vec<(Answering, Answer)>,
     pub(super) orders: Vec<(oneshot::Sender<bool>, bool)>,
     pub(super) starts: Vec<Start>,
     pub(super) pushes: Vec<Push>,
     pub(super) shown: Vec<Shown>,
-}
-
-impl Sealed {
-    /// A turn begins, with so many requests.
-    pub(super) fn begin(&mut self, doors: usize) {
-        (self.began, self.doors) = (Some(Instant::now()), doors);
-    }
 }
 
 /// How many turns are committed, and how many of them are on disk.
@@ -78,6 +73,16 @@ impl Progress {
     /// It could not be committed after all.
     pub(super) fn unseal(&self) {
         self.sealed.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// The turns up to this one are on disk.
+    pub(super) fn keep(&self, number: u64) {
+        self.kept.send_replace(number);
+    }
+
+    /// Is a turn that was committed on its way to the disk?
+    pub(super) fn is_behind(&self) -> bool {
+        *self.kept.borrow() < self.sealed.load(Ordering::SeqCst)
     }
 
     /// Returns when all that may have been seen until now is on disk.
@@ -140,7 +145,13 @@ impl Log {
     }
 
     /// Waits for the disk and lets out what is there, until no more comes.
-    pub(super) fn keep(&self, sealed: &Receiver<Sealed>, outlet: &Outlet, progress: &Progress) {
+    pub(super) fn keep(
+        &self,
+        sealed: &Receiver<Sealed>,
+        outlet: &Outlet,
+        progress: &Progress,
+        inbox: &Inbox,
+    ) {
         while let Ok(first) = sealed.recv() {
             let mut batches = vec![first];
             batches.extend(sealed.try_iter());
@@ -152,7 +163,8 @@ impl Log {
             outlet.metrics.fsyncs.inc();
             outlet.metrics.arrivals_an_fsync.observe(doors as f64);
             if let Some(last) = batches.last() {
-                progress.kept.send_replace(last.number);
+                progress.keep(last.number);
+                inbox.nudge();
             }
             batches.into_iter().for_each(|batch| outlet.let_out(batch));
         }

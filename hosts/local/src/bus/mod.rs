@@ -4,6 +4,7 @@
 //!   doors ──▶ inbox ──▶ writer thread ──▶ one transaction a batch ──▶ log thread: fsync ──▶ answers, effects, tail
 //!               ▲           │ decide / permit / settle, in the batch's transaction
 //!               └───────────┴── reports of effects, which run on the async threads
+//!   checkpoint thread: the log into the main file
 //! ```
 //! Deciding happens on the writer thread, inside the transaction: what a decision reads cannot change before
 //! its outcome is written. (On DynamoDB the conditions of the writes do that; each bridge's tests let
@@ -12,6 +13,7 @@
 //! Absent here: HTTP, providers, configuration. Reading beside the writer is in `archive`.
 
 pub(crate) mod archive;
+mod checkpoint;
 pub(crate) mod database;
 pub(crate) mod inbox;
 pub(crate) mod log;

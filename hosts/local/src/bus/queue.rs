@@ -37,6 +37,8 @@ pub(crate) struct Delivery {
     /// Its effects that have not ended.
     pub(crate) open_effects: usize,
     pub(crate) state: DeliveryState,
+    /// It has a row in the database.
+    pub(crate) stored: bool,
 }
 
 /// As stored in `deliveries.state`.
@@ -224,6 +226,7 @@ mod tests {
             reason: None,
             open_effects: 0,
             state: DeliveryState::Open,
+            stored: false,
         }
     }
 

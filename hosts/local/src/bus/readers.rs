@@ -49,17 +49,28 @@ impl Readers {
             return Err(Failure::retry("the hub is stopping"));
         };
         let readers = Arc::clone(self);
-        let done = tokio::task::spawn_blocking(move || {
-            let connection = readers.take()?;
-            let sql = readers.sql.get(bridge).ok_or_else(|| Failure::bug(format!("no bridge {bridge}")))?;
-            let result = work(&SqlView { connection: &connection, sql, now });
-            readers.give_back(connection);
-            result
-        });
+        let done = tokio::task::spawn_blocking(move || readers.read_here(bridge, now, work));
         let result =
             done.await.unwrap_or_else(|error| Err(Failure::bug(format!("a reading panicked: {error}"))));
         // What was read may not be on disk yet, and nobody is to see what a power cut could take back.
         self.progress.kept().await;
+        result
+    }
+
+    /// Does `work` on this thread, which may wait for the disk, and with a connection of its own: for what reads much.
+    ///
+    /// # Errors
+    /// As [`Readers::read`].
+    pub(crate) fn read_here<T>(
+        &self,
+        bridge: &'static str,
+        now: Timestamp,
+        work: impl FnOnce(&SqlView<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let connection = self.take()?;
+        let sql = self.sql.get(bridge).ok_or_else(|| Failure::bug(format!("no bridge {bridge}")))?;
+        let result = work(&SqlView { connection: &connection, sql, now });
+        self.give_back(connection);
         result
     }
 

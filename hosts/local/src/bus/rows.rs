@@ -70,21 +70,23 @@ pub(crate) fn insert_arrival(
     Ok(())
 }
 
-/// Writes an event into the archive. `false`: it came from outside before, and is not published again.
+/// Writes an event into the archive, with the listeners that hear it. `false`: it came from outside before, and is
+/// not published again.
 pub(crate) fn insert_event(
     db: &Connection,
     position: i64,
     event: &Event,
     outside: bool,
     bytes: &[u8],
+    heard: &str,
     now: Timestamp,
 ) -> rusqlite::Result<bool> {
     let rows = db
         .prepare_cached(
-            "INSERT INTO events (position, id, outside, at, body) VALUES (?1, ?2, ?3, ?4, ?5) \
+            "INSERT INTO events (position, id, outside, at, body, heard) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
              ON CONFLICT (id) WHERE outside = 1 DO NOTHING",
         )?
-        .execute(params![position, id_bytes(event.id.as_str()), outside, now.ms(), bytes])?;
+        .execute(params![position, id_bytes(event.id.as_str()), outside, now.ms(), bytes, heard])?;
     Ok(rows == 1)
 }
 
@@ -118,6 +120,13 @@ pub(crate) fn save_delivery(
         delivery.part,
         delivery.reason
     ])?;
+    Ok(())
+}
+
+/// Of a delivery that has ended well nothing is left to say: the event says who heard it.
+pub(crate) fn delete_delivery(db: &Connection, listener: i64, position: i64) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM deliveries WHERE listener = ?1 AND position = ?2")?
+        .execute([listener, position])?;
     Ok(())
 }
 
@@ -184,6 +193,7 @@ pub(crate) fn open_deliveries(
                 part: row.get(4)?,
                 reason: row.get(5)?,
                 open_effects: 0,
+                stored: true,
                 state: if row.get::<_, i64>(7)? == 1 { DeliveryState::Acting } else { DeliveryState::Open },
             }),
         ));

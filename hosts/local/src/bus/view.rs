@@ -36,10 +36,11 @@ impl ItemsSql {
     /// For the table `items_<bridge>`.
     pub(crate) fn new(bridge: &str) -> Self {
         let table = format!("items_{bridge}");
-        let query = |comparison: &str, order: &str| {
+        // One bound at each end: of two SQLite would seek to one, and walk to the other through all that lies between.
+        let query = |order: &str| {
             format!(
                 "SELECT sort, body, version, count FROM {table} WHERE partition = ?1 AND sort >= ?2 AND sort < ?3 \
-                 AND sort {comparison} ?4 AND (expires IS NULL OR expires > ?5) ORDER BY sort {order} LIMIT ?6"
+                 AND (expires IS NULL OR expires > ?4) ORDER BY sort {order} LIMIT ?5"
             )
         };
         // An expired item counts as absent: writing over it begins again at version 1.
@@ -54,8 +55,8 @@ impl ItemsSql {
                 "SELECT sort, body, version, count FROM {table} \
                  WHERE partition = ?1 AND sort = ?2 AND (expires IS NULL OR expires > ?3)"
             ),
-            ascending: query(">", "ASC"),
-            descending: query("<", "DESC"),
+            ascending: query("ASC"),
+            descending: query("DESC"),
             put,
             delete: format!("DELETE FROM {table} WHERE partition = ?1 AND sort = ?2"),
             add: format!(
@@ -109,18 +110,21 @@ impl View for SqlView<'_> {
 
     async fn query(&self, query: &Query) -> Result<Page, Failure> {
         let limit = query.limit.min(MAX_PAGE_ITEMS);
-        let (sql, unbounded) = match query.order {
-            Order::Ascending => (&self.sql.ascending, ""),
-            Order::Descending => (&self.sql.descending, AFTER_ALL),
+        let (mut from, mut end) = (query.prefix.clone(), format!("{}{AFTER_ALL}", query.prefix));
+        let sql = match query.order {
+            Order::Ascending => {
+                // What comes next after a text is the same with the smallest character behind it.
+                from = query.after.as_ref().map_or(String::new(), |after| format!("{after}\0")).max(from);
+                &self.sql.ascending
+            }
+            Order::Descending => {
+                end = query.after.clone().unwrap_or_else(|| end.clone()).min(end);
+                &self.sql.descending
+            }
         };
-        let end = match query.prefix.as_str() {
-            "" => AFTER_ALL.to_owned(),
-            prefix => format!("{prefix}{AFTER_ALL}"),
-        };
-        let after = query.after.as_deref().unwrap_or(unbounded);
         let connection = lock(self.connection);
         let mut statement = connection.prepare_cached(sql).map_err(unreadable)?;
-        let values = params![query.partition, query.prefix, end, after, self.now.ms(), limit + 1];
+        let values = params![query.partition, from, end, self.now.ms(), limit + 1];
         let mut items = statement
             .query_map(values, item)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -287,6 +291,38 @@ mod tests {
     fn the_store_in_sqlite_keeps_the_contract() {
         let directory = tempfile::tempdir().unwrap();
         futures::executor::block_on(store_keeps_its_contract(&sqlite(directory.path())));
+    }
+
+    #[test]
+    fn a_page_costs_the_same_wherever_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = sqlite(directory.path());
+        let row = |number: usize| {
+            let key = Key::new("p", format!("{number:05}"));
+            Write::Put { key, body: "x".into(), expect: Expect::Any, expires_at: None }
+        };
+        for from in (0..5000).step_by(50) {
+            let rows: Vec<Write> = (from..from + 50).map(row).collect();
+            futures::executor::block_on(store.commit(&rows)).unwrap();
+        }
+        for order in [Order::Ascending, Order::Descending] {
+            for after in [None, Some("00003"), Some("02500"), Some("04996")] {
+                let query = Query {
+                    partition: "p".into(),
+                    prefix: String::new(),
+                    after: after.map(str::to_owned),
+                    order,
+                    limit: 10,
+                };
+                futures::executor::block_on(StoreUnderTest::view(&store).query(&query)).unwrap();
+                let sql =
+                    if order == Order::Ascending { &store.sql.ascending } else { &store.sql.descending };
+                let connection = lock(&store.connection);
+                let statement = connection.prepare_cached(sql).unwrap();
+                let steps = statement.reset_status(rusqlite::StatementStatus::VmStep);
+                assert!(steps < 500, "{order:?} after {after:?}: {steps} steps");
+            }
+        }
     }
 
     #[test]

@@ -120,10 +120,14 @@ struct Reached {
 }
 
 fn deliveries<W: Write>(db: &Connection, to: &mut Writer<W>) -> Result<()> {
-    let sql = "SELECT l.name, e.body, d.state, d.attempts, d.due, d.first, d.changed, d.part, w.kind, w.reason \
-               FROM deliveries d JOIN listeners l ON l.id = d.listener JOIN events e ON e.position = d.position \
+    // Who heard an event and has no row of it has ended with it.
+    let sql = "SELECT l.name, e.body, COALESCE(d.state, 2), COALESCE(d.attempts, 0), COALESCE(d.due, 0), \
+               COALESCE(d.first, e.at), COALESCE(d.changed, e.at), d.part, w.kind, w.reason \
+               FROM listeners l CROSS JOIN events e \
+               LEFT JOIN deliveries d ON d.listener = l.id AND d.position = e.position \
                LEFT JOIN dead_letters w ON w.listener = d.listener AND w.position = d.position AND w.effect IS NULL \
-               ORDER BY d.listener, d.position";
+               WHERE d.listener IS NOT NULL OR instr(' ' || e.heard || ' ', ' ' || l.id || ' ') > 0 \
+               ORDER BY l.id, e.position";
     let mut lanes: BTreeMap<(String, String), Reached> = BTreeMap::new();
     let mut statement = db.prepare(sql)?;
     let mut rows = statement.query([])?;

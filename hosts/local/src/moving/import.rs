@@ -49,11 +49,15 @@ CREATE INDEX moving_ids ON events (id);
 UPDATE moving SET placed = 1;
 ";
 
-/// A delivery that is decided and has open effects is being acted on.
+/// A delivery that is decided and has open effects is being acted on; of those that have ended the event tells.
 const FINISH: &str = "
 UPDATE deliveries SET state = 1 WHERE state = 2 AND EXISTS (
     SELECT 1 FROM effects f WHERE f.origin = deliveries.position AND f.listener = deliveries.listener
     AND f.origin > 0 AND f.state < 3);
+UPDATE events SET heard = h.ids
+    FROM (SELECT position, group_concat(listener, ' ') AS ids FROM deliveries GROUP BY position) h
+    WHERE h.position = events.position;
+DELETE FROM deliveries WHERE state = 2 AND attempts = 0;
 DROP INDEX moving_ids;
 UPDATE moving SET done = 1;
 ";

@@ -53,10 +53,14 @@ fn fill(data: &Path) {
     for (seq, (state, attempts, part)) in (1..).zip(deliveries) {
         let event = event(seq, 1000);
         db.execute(
-            "INSERT INTO events VALUES (?1, ?2, 1, 1000, ?3)",
+            "INSERT INTO events VALUES (?1, ?2, 1, 1000, ?3, '1')",
             params![seq, database::id_bytes(event.id.as_str()), event.encode().unwrap()],
         )
         .unwrap();
+        if state == 2 {
+            // It has ended well: the event says that it was heard.
+            continue;
+        }
         db.execute(
             "INSERT INTO deliveries VALUES (1, ?1, ?2, ?3, 60, 50, 50, ?4, NULL)",
             params![seq, state, attempts, part],
@@ -112,6 +116,8 @@ async fn what_is_open_dead_or_done_is_so_after_the_move() {
 
     let states = "SELECT position, state FROM deliveries ORDER BY position";
     assert_eq!(rows(&at("one"), states), rows(&at("two"), states));
+    let heard = "SELECT position, heard <> '' FROM events ORDER BY position";
+    assert_eq!(rows(&at("one"), heard), rows(&at("two"), heard));
     let letters = "SELECT position, attempts FROM dead_letters ORDER BY position";
     assert_eq!(rows(&at("two"), letters), [(2, 5), (3, 9)]);
     let lane: Vec<String> =
@@ -161,7 +167,7 @@ async fn changes_of_a_lane_are_in_the_order_of_their_numbers_whatever_their_time
         let event = event(seq, time);
         let id = database::id_bytes(event.id.as_str());
         let row = params![position, id, event.encode().unwrap()];
-        db.execute("INSERT INTO events VALUES (?1, ?2, 1, 0, ?3)", row).unwrap();
+        db.execute("INSERT INTO events VALUES (?1, ?2, 1, 0, ?3, NULL)", row).unwrap();
     }
     drop(db);
     export(&at("one"), &at("file")).await.unwrap();

@@ -3,6 +3,8 @@
 
 mod blobs;
 mod carry_out;
+mod old_files;
 
 pub(crate) use blobs::FileBlobs;
 pub(crate) use carry_out::{Ground, carry_out};
+pub(crate) use old_files::{OldFiles, collect_files};

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -19,7 +19,7 @@ use super::places::Places;
 use super::socket::{Batch, Numbered, text_frame};
 
 /// How long a room rests after it spoke, for each reader; and at most.
-const REST_A_READER: Duration = Duration::from_micros(20);
+const REST_A_READER: Duration = Duration::from_micros(40);
 const REST: Duration = Duration::from_millis(50);
 /// Most bytes of one batch.
 const BATCH_BYTES: usize = 128 * 1024;
@@ -35,22 +35,26 @@ const MAX_PACES: usize = 4096;
 pub(crate) struct Cast {
     sender: UnboundedSender<Push>,
     waiting: Arc<AtomicUsize>,
+    /// Something found no room.
+    dropped: Arc<AtomicBool>,
 }
 
 impl Cast {
     /// A room's way in, and what its task takes from.
     pub(crate) fn new() -> (Self, UnboundedReceiver<Push>) {
         let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
-        (Self { sender, waiting: Arc::default() }, receiver)
+        (Self { sender, waiting: Arc::default(), dropped: Arc::default() }, receiver)
     }
 
     /// Never waits.
     pub(crate) fn push(&self, push: Push) {
         let size = push.frame.len();
-        if self.waiting.fetch_add(size, Ordering::Relaxed) > MAX_WAITING {
-            // The task sees the gap: it looks at what waits whenever it has taken something.
+        if self.waiting.load(Ordering::Relaxed) + size > MAX_WAITING {
+            // What waits wakes the task, and it looks at this first.
+            self.dropped.store(true, Ordering::Release);
             return;
         }
+        self.waiting.fetch_add(size, Ordering::Relaxed);
         // Without a task the hub is ending.
         let _ = self.sender.send(push);
     }
@@ -158,17 +162,17 @@ pub(crate) async fn cast(
             size += push.frame.len();
             waiting.push(push);
         }
-        let left = cast.waiting.fetch_sub(size, Ordering::Relaxed).saturating_sub(size);
-        if left > MAX_WAITING {
-            // More came than could be said, and some of it was dropped.
+        if cast.dropped.swap(false, Ordering::Acquire) {
+            // More came than could be said, and some of it was dropped: nobody is said the rest.
             while let Ok(push) = pushes.try_recv() {
-                drop(push);
+                size += push.frame.len();
             }
-            cast.waiting.store(0, Ordering::Relaxed);
+            cast.waiting.fetch_sub(size, Ordering::Relaxed);
             tracing::warn!(room = %room, "a room's readers were too many for what was said; they resume");
             each(&places, |socket| socket.cut()).await;
             continue;
         }
+        cast.waiting.fetch_sub(size, Ordering::Relaxed);
         let now = Instant::now();
         let mut pushes: Vec<Push> = waiting.into_iter().filter_map(|push| paced.now(push, now)).collect();
         pushes.extend(paced.due(now));
@@ -216,11 +220,50 @@ fn batch(pushes: &[Push]) -> Batch {
 mod tests {
     use switchboard_core::Audience;
 
+    use super::super::socket::tests::{heard, pair};
+    use super::super::socket::{Flushed, Socket};
     use super::*;
 
     fn push(text: &str, pace: Pace) -> Push {
         let room = "lobby".parse().unwrap();
         Push { pace, ..Push::new(Audience::Room(room), text.into()) }
+    }
+
+    #[tokio::test]
+    async fn when_more_comes_than_a_room_can_be_said_its_readers_resume_and_the_room_goes_on() {
+        let (way, pushes) = Cast::new();
+        let places = Arc::new(Places::default());
+        let room: RoomName = "lobby".parse().unwrap();
+        let (early, mut their_end) = pair().await;
+        let early = Arc::new(early);
+        let listen = |socket: &Arc<Socket>| {
+            socket.listen(&room);
+            places.enter(Arc::clone(socket));
+            socket.caught_up(&room, 0, Bytes::new());
+        };
+        listen(&early);
+        tokio::spawn(cast(room.clone(), way.clone(), pushes, Arc::clone(&places)));
+        // The task has no turn before this one waits.
+        let text = "x".repeat(64 * 1024);
+        for seq in 1..=600 {
+            way.push(Push { seq: Some(seq), ..push(&text, Pace::AtOnce) });
+            assert!(way.waiting.load(Ordering::Relaxed) <= MAX_WAITING);
+        }
+        assert!(way.dropped.load(Ordering::Relaxed), "37 MiB do not fit");
+        while way.waiting.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(early.flush(), Flushed::Over, "it is told to resume, and cut");
+        assert_eq!(heard(&mut their_end)[0], "slow", "and nothing with a gap was said");
+
+        let (late, mut their_end) = pair().await;
+        let late = Arc::new(late);
+        listen(&late);
+        way.push(Push { seq: Some(601), ..push("after it", Pace::AtOnce) });
+        while way.waiting.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(heard(&mut their_end), ["after it"]);
     }
 
     #[tokio::test]

@@ -347,14 +347,15 @@ fn encode(first: u8, body: &[u8]) -> Bytes {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::Read;
 
     use switchboard_core::Person;
 
     use super::*;
 
-    async fn pair() -> (Socket, std::net::TcpStream) {
+    /// A socket, and the other end of it.
+    pub(crate) async fn pair() -> (Socket, std::net::TcpStream) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, peer) = listener.accept().await.unwrap();
@@ -380,7 +381,7 @@ mod tests {
     }
 
     /// The texts that have come, each a frame of less than 126 bytes.
-    fn heard(client: &mut std::net::TcpStream) -> Vec<String> {
+    pub(crate) fn heard(client: &mut std::net::TcpStream) -> Vec<String> {
         client.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
         let mut bytes = Vec::new();
         let mut some = [0; 4096];

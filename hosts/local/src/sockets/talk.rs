@@ -1,11 +1,13 @@
 //! One socket's task: it reads frames, has them heard, and lets nobody wait who cannot wait.
 
+mod watch;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use switchboard_core::{ArrivalId, Failure, Frame, Grant, Heard, Person, Reading, RoomName, Timestamp, Word};
+use switchboard_core::{ArrivalId, Failure, Frame, Grant, Heard, Reading, RoomName, Word};
 use tokio::time::Instant;
 use tungstenite::Message;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
@@ -346,125 +348,6 @@ impl Talk<'_> {
             })
             .await
     }
-
-    /// Begins to listen, and sends what was missed. See the module's essay.
-    async fn watch(&mut self, text: &str, rooms: Vec<(RoomName, Option<u64>)>, hello: bool) -> Goes {
-        if self.places.len() + rooms.len() > MAX_ROOMS {
-            return self.refuse_as(text, "bad_field", "a socket listens to at most 100 rooms");
-        }
-        let person = self.socket.connection.person.clone();
-        let mut stand = Vec::new();
-        for (room, after) in rooms {
-            if !self.exchange.rooms.contains_key(&room) {
-                let failure = Failure::refuse_as(404, "unknown_room", format!("no room {room}"));
-                self.refuse(text, &failure)?;
-                continue;
-            }
-            self.take_place(&room);
-            match self.missed(&person, &room, after).await {
-                Ok(missed) => stand.push((room, after, missed)),
-                Err(failure) => {
-                    self.leave_place(&room);
-                    self.refuse(text, &failure)?;
-                }
-            }
-        }
-        let mut words = Vec::new();
-        for (room, _, missed) in &stand {
-            words.push((room.clone(), missed.seq, self.exchange.arrived(room, &person)));
-        }
-        if hello {
-            self.greeted = true;
-            let now: Timestamp = (self.exchange.ground.clock)();
-            let word = Word::Hello { connection: &self.socket.connection, now, rooms: &words };
-            self.socket.send(text_frame(&self.exchange.say(&word)));
-        } else {
-            for (room, seq, people) in &words {
-                let word = Word::Watching { room, seq: *seq, people };
-                self.socket.send(text_frame(&self.exchange.say(&word)));
-            }
-        }
-        for (room, after, mut missed) in stand {
-            loop {
-                for (_, frame) in &missed.frames {
-                    self.give(text_frame(frame)).await?;
-                }
-                if missed.reset || missed.until >= missed.seq {
-                    break;
-                }
-                // More than one reading holds. What comes after the first's last number is held.
-                match self.missed(&person, &room, Some(missed.until)).await {
-                    Ok(next) if next.until > missed.until || next.reset => {
-                        missed = next;
-                    }
-                    Ok(_) | Err(_) => {
-                        self.socket.cut();
-                        return Ok(());
-                    }
-                }
-            }
-            let last = match after {
-                Some(_) => {
-                    let word = Word::Resumed { room: &room, seq: missed.seq, reset: missed.reset };
-                    text_frame(&self.exchange.say(&word))
-                }
-                None => bytes::Bytes::new(),
-            };
-            self.socket.caught_up(&room, missed.seq, last);
-        }
-        Ok(())
-    }
-
-    /// Gives the socket what it missed, no faster than it takes it.
-    async fn give(&self, bytes: bytes::Bytes) -> Goes {
-        self.socket.send(bytes);
-        loop {
-            match self.socket.flush() {
-                Flushed::All => return Ok(()),
-                Flushed::Over => return Err(Over(bytes::Bytes::new())),
-                Flushed::Part => {
-                    let writable =
-                        tokio::time::timeout(Duration::from_secs(5), self.socket.stream.writable());
-                    if let Ok(Err(_)) = writable.await {
-                        return Err(Over(bytes::Bytes::new()));
-                    }
-                }
-            }
-        }
-    }
-
-    fn take_place(&mut self, room: &RoomName) {
-        if self.places.contains_key(room) {
-            self.leave_place(room);
-            self.exchange.left(room, &self.socket.connection.person);
-        }
-        self.socket.listen(room);
-        if let Some(here) = self.exchange.rooms.get(room) {
-            let place = here.places.enter(Arc::clone(self.socket));
-            self.places.insert(room.clone(), place);
-        }
-    }
-
-    fn leave_place(&mut self, room: &RoomName) {
-        if let (Some(place), Some(here)) = (self.places.remove(room), self.exchange.rooms.get(room)) {
-            here.places.leave(place);
-            self.socket.unlisten(room);
-        }
-    }
-
-    async fn missed(
-        &self,
-        person: &Person,
-        room: &RoomName,
-        after: Option<u64>,
-    ) -> Result<switchboard_core::Missed, Failure> {
-        let (person, room) = (person.clone(), room.clone());
-        self.exchange
-            .read(move |sockets, reading, handle| {
-                handle.block_on(sockets.missed(&person, &room, after, reading))
-            })
-            .await
-    }
 }
 
 impl Exchange {
@@ -487,7 +370,7 @@ impl Exchange {
             .readers
             .read(name, now, move |view| {
                 let ground = &exchange.ground;
-                let reading = Reading { view, search: &*ground.search, blobs: &ground.blobs, now };
+                let reading = Reading { view, search: Some(&*ground.search), blobs: &ground.blobs, now };
                 let sockets = exchange.sockets().ok_or_else(|| Failure::bug("a bridge without sockets"))?;
                 work(sockets, &reading, &handle)
             })

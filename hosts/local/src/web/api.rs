@@ -1,5 +1,5 @@
 //! The operators' interface: health, metrics, traces, dead letters. Each answer is JSON, described in
-//! `/api/openapi.json`.
+//! `/api/openapi.json`; what is said on the chat's socket is in `/api/asyncapi.json`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ pub(super) fn routes(hub: &Arc<Hub>) -> Router {
     let open = Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready));
     let private = Router::new()
         .route("/metrics", get(metrics))
-        .route("/api/openapi.json", get(openapi))
+        .route("/api/openapi.json", get(|| document(include_str!("openapi.json"))))
+        .route("/api/asyncapi.json", get(|| document(switchboard_bridges::web_chat::ASYNCAPI)))
         .route("/api/tail", get(tail::tail))
         .route("/api/trace/{id}", get(trace))
         .route("/api/dead-letters", get(dead_letters))
@@ -101,8 +102,8 @@ async fn metrics(State(hub): State<Arc<Hub>>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
-async fn openapi() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json")).into_response()
+async fn document(text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 async fn trace(State(hub): State<Arc<Hub>>, Path(id): Path<String>) -> Response {

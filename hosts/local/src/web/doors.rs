@@ -14,6 +14,7 @@ use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::json;
 use switchboard_core::{Admission, Bridge, Door, DoorAccess, Failure, Nonce, Reading, Reply};
+use switchboard_hosts::sign_in::bearer;
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
@@ -155,15 +156,10 @@ async fn look(hub: &Hub, bridge: &Arc<dyn Bridge>, request: http::Request<Bytes>
     let name = bridge.declaration().name;
     hub.readers
         .read(name, now, move |view| {
-            let reading = Reading { view, search: &*search, blobs: &blobs, now };
+            let reading = Reading { view, search: Some(&*search), blobs: &blobs, now };
             handle.block_on(bridge.read(&request, &reading))
         })
         .await
-}
-
-/// The token of an `Authorization: Bearer` header.
-fn bearer(headers: &http::HeaderMap) -> Option<&str> {
-    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
 fn type_fits(door: &Door, request: &Request) -> bool {
@@ -216,7 +212,7 @@ fn busy(mut response: Response) -> Response {
     response
 }
 
-fn to_response(reply: Reply) -> Response {
+pub(super) fn to_response(reply: Reply) -> Response {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     let content_type = HeaderValue::from_str(&reply.content_type)
         .unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"));

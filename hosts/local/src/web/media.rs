@@ -38,7 +38,7 @@ async fn media(
             ];
             (headers, Body::from(blob.bytes)).into_response()
         }
-        Ok(None) => refusal(StatusCode::NOT_FOUND, "no such file"),
+        Ok(None) => refusal(StatusCode::NOT_FOUND, "this file is not kept here, or no longer"),
         Err(failure) => refusal(StatusCode::SERVICE_UNAVAILABLE, &failure.to_string()),
     }
 }

@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_json::json;
 use switchboard_core::{Bridge, Links, Timestamp};
+use switchboard_hosts::sign_in::SignIn;
 use tokio::sync::broadcast;
 
 use crate::bus::archive::Archive;
@@ -23,7 +24,6 @@ use crate::bus::inbox::Inbox;
 use crate::bus::readers::Readers;
 use crate::metrics::Metrics;
 use crate::outside::FileBlobs;
-use crate::sign_in::SignIn;
 use crate::sockets::Exchange;
 use crate::trace::TraceIndex;
 

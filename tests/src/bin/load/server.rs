@@ -20,28 +20,68 @@ pub struct Server {
     pub cookie: Option<String>,
     /// Asks it over connections that are kept.
     pub http: reqwest::Client,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
+}
+
+/// The way to a server.
+#[derive(Clone)]
+pub struct Way {
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    /// Who has all sockets; `None` for socket.io.
+    pub cookie: Option<String>,
+    http: reqwest::Client,
+}
+
+impl Way {
+    /// A fresh ticket for a socket of ours; socket.io needs none.
+    pub async fn ticket(&self) -> Result<Option<String>> {
+        let Some(cookie) = &self.cookie else { return Ok(None) };
+        let request = self.http.post(format!("http://127.0.0.1:{}/api/tickets", self.port));
+        let response = request.header("cookie", cookie).send().await?.error_for_status()?;
+        let body: serde_json::Value = response.json().await?;
+        Ok(Some(body["ticket"].as_str().context("no ticket")?.to_owned()))
+    }
 }
 
 const CONFIGURATION: &str = "[rooms.load]\nsms = \"open\"\n[chat]\nsockets = 100000\nsockets_per_address = 100000\n\
      sockets_per_person = 100000\nposts_per_minute = 10000000\nposts_per_minute_per_address = 10000000\n";
 
 impl Server {
-    /// Our hub, with one room.
+    /// Our hub, with one room and nothing in it.
     pub async fn ours() -> Result<Self> {
-        let directory = tempfile::tempdir()?;
+        Self::in_directory(tempfile::tempdir()?).await
+    }
+
+    /// Our hub, with its data in `data` of a directory.
+    pub async fn in_directory(directory: tempfile::TempDir) -> Result<Self> {
         std::fs::write(directory.path().join("switchboard.toml"), CONFIGURATION)?;
         let mut command = command();
         command.args(["run", "--listen", "127.0.0.1:0", "--data"]).arg(directory.path().join("data"));
         command.current_dir(directory.path()).stderr(Stdio::null());
         let (child, port) = start(command, " at http://127.0.0.1:").await?;
         let http = reqwest::Client::new();
+        // A hub that is started again remembers who was there.
+        let name = format!("Load {}", rand::random::<u16>());
         let request =
-            http.post(format!("http://127.0.0.1:{port}/api/session/guest")).json(&json!({ "name": "Load" }));
+            http.post(format!("http://127.0.0.1:{port}/api/session/guest")).json(&json!({ "name": name }));
         let response = request.send().await?.error_for_status()?;
         let cookie = response.headers().get("set-cookie").context("no cookie")?.to_str()?;
         let cookie = Some(cookie.split(';').next().unwrap_or_default().to_owned());
-        Ok(Self { child, name: "switchboard", port, cookie, http, _directory: directory })
+        Ok(Self { child, name: "switchboard", port, cookie, http, directory })
+    }
+
+    /// Ends it, and gives its directory back.
+    pub async fn end(mut self) -> Result<tempfile::TempDir> {
+        self.child.kill().await?;
+        Ok(self.directory)
+    }
+
+    /// Asks it as who is signed in.
+    pub async fn get(&self, path: &str) -> Result<serde_json::Value> {
+        let request = self.http.get(format!("http://127.0.0.1:{}{path}", self.port));
+        let request = request.header("cookie", self.cookie.as_deref().unwrap_or_default());
+        Ok(request.send().await?.error_for_status()?.json().await?)
     }
 
     /// socket.io's chat, as its own tutorial has it: what one says goes to all.
@@ -55,16 +95,13 @@ impl Server {
             port,
             cookie: None,
             http: reqwest::Client::new(),
-            _directory: tempfile::tempdir()?,
+            directory: tempfile::tempdir()?,
         })
     }
 
-    /// A fresh ticket for a socket of ours.
-    pub async fn ticket(&self, http: &reqwest::Client) -> Result<String> {
-        let request = http.post(format!("http://127.0.0.1:{}/api/tickets", self.port));
-        let request = request.header("cookie", self.cookie.as_deref().unwrap_or_default());
-        let body: serde_json::Value = request.send().await?.error_for_status()?.json().await?;
-        Ok(body["ticket"].as_str().context("no ticket")?.to_owned())
+    /// What a socket needs to open.
+    pub fn way(&self) -> Way {
+        Way { port: self.port, cookie: self.cookie.clone(), http: self.http.clone() }
     }
 
     fn of_process(&self, file: &str) -> Result<String> {

@@ -7,6 +7,7 @@ use tracing::{error, info};
 
 use super::{Fatal, For, TIMERS_A_TURN, Writer};
 use crate::bus::inbox::{Asked, DoorJob, Order};
+use crate::bus::queue::Delivery;
 use crate::bus::rows::{self, Buried, DeadLetter, EffectState};
 use crate::bus::view::lock;
 
@@ -118,7 +119,7 @@ impl Writer {
             return Ok(false);
         };
         let Some((event, size)) = rows::event_at(&lock(&self.db), position)? else { return Ok(false) };
-        let delivery = self.new_delivery(event, size);
+        let delivery = Delivery { stored: true, ..self.new_delivery(event, size) };
         self.listeners[index].queue.push(position, delivery, true);
         self.batch.deliveries.insert((index, position));
         Ok(true)

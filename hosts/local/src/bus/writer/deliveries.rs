@@ -2,13 +2,13 @@
 
 use std::cmp::Reverse;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use switchboard_core::{ArrivalId, Event, Failure, Timestamp, What};
 use switchboard_hosts::again::try_again;
 use tracing::warn;
 
-use super::{Fatal, For, MANY_DOORS, SHORT_TURN, TURN, Writer};
+use super::{Fatal, For, SHORT_TURN, TURN, Writer};
 use crate::bus::queue::{Delivery, DeliveryState};
 use crate::bus::rows::{self, DeadLetter};
 use crate::bus::view::lock;
@@ -31,9 +31,9 @@ impl Writer {
     }
 
     /// Hands out what is ready, listener by listener in turns, until nothing is or the turn has lasted enough:
-    /// less when many wait at the doors.
-    pub(super) fn pump(&mut self) -> Fatal<()> {
-        const A_GO: usize = 32;
+    /// while somebody waits at a door, as long as `taking_in` took.
+    pub(super) fn pump(&mut self, taking_in: Duration) -> Fatal<()> {
+        const A_GO: usize = 8;
         let began = Instant::now();
         loop {
             let mut moved = false;
@@ -52,8 +52,8 @@ impl Writer {
                     }
                     moved = true;
                 }
-                let pressed = self.parts.inbox.waiting() >= MANY_DOORS;
-                if began.elapsed() > if pressed { SHORT_TURN } else { TURN } {
+                let pressed = self.parts.inbox.waiting() > 0;
+                if began.elapsed() > if pressed { taking_in.max(SHORT_TURN) } else { TURN } {
                     return Ok(());
                 }
             }
@@ -149,6 +149,7 @@ impl Writer {
             reason: None,
             open_effects: 0,
             state: DeliveryState::Open,
+            stored: false,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The writer thread: takes what waits, decides it, commits it, and only then lets its consequences out.
 //!
 //! One turn: take jobs from the inbox; in one transaction settle reports, decide requests, fire timers, decide
-//! deliveries and permit effects, as much as a turn may hold; write the rows that changed; commit. What the turn
+//! deliveries and permit effects, as much as a turn may hold, and as long as the disk is busy with the last turn;
+//! write the rows that changed; commit. What the turn
 //! has to say (answers, effects to start, events for `tail`) is let out by another thread once the log is on disk,
 //! while the next turn is decided: see `log`. If the commit fails, everything in memory is read back from the
 //! file and the doors are answered 503.
@@ -21,6 +22,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rusqlite::Connection;
 use switchboard_core::{Bridge, Timestamp};
 use switchboard_hosts::again::DOOR_POLICY;
 use switchboard_rules::wiring::{Delivery as Policy, Wiring};
@@ -28,8 +30,9 @@ use tracing::{error, warn};
 
 use self::retention::Sweeping;
 use self::rewire::Hearing;
+use super::checkpoint::{self, Checkpoints};
 use super::database;
-use super::inbox::{Attempted, DoorJob, Inbox, Order};
+use super::inbox::{Attempted, Inbox, Work};
 use super::log::{Log, Outlet, Progress, Sealed};
 use super::queue::{DeliveryState, Queue};
 use super::rows::{self, EffectRow, EffectState};
@@ -38,10 +41,11 @@ use crate::metrics::Metrics;
 
 /// How long a turn may go on deciding before it commits, so that no door waits long for its answer.
 const TURN: Duration = Duration::from_millis(20);
-/// The same when at least [`MANY_DOORS`] requests wait to be let in.
-const SHORT_TURN: Duration = Duration::from_millis(2);
-/// How many waiting requests shorten a turn: what is accepted waits on disk, and a provider waits for an answer.
-const MANY_DOORS: usize = 32;
+/// While requests wait to be let in, deliveries have as much time as the requests before had, and at least this: what
+/// is accepted waits on disk, and a provider waits for an answer.
+const SHORT_TURN: Duration = Duration::from_millis(1);
+/// How often a turn looks whether the disk is done with the last one, should it not be told.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// How often `decide` is called again at once when somebody else wrote first.
 const MAX_CONFLICTS: usize = 5;
 /// Most deliveries read into one listener's window at a time.
@@ -55,7 +59,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(25);
 
 /// What the writer is made of.
 pub(crate) struct Parts {
-    pub(crate) connection: rusqlite::Connection,
+    pub(crate) connection: Connection,
     pub(crate) bridges: Vec<Arc<dyn Bridge>>,
     pub(crate) wiring: Wiring,
     /// How long what is settled is kept; `None`: for ever.
@@ -122,6 +126,8 @@ struct Batch {
     now: Timestamp,
     deliveries: BTreeSet<(usize, i64)>,
     effects: BTreeSet<i64>,
+    /// What was reported, should it have to be put back.
+    attempted: Vec<Attempted>,
     sealed: Sealed,
 }
 
@@ -204,12 +210,24 @@ impl Writer {
     }
 
     /// Works until it is told to stop and nothing is under way.
-    pub(crate) fn run(mut self, log: &Log) {
+    /// `beside` is another connection to the same file, for copying the log.
+    pub(crate) fn run(mut self, log: &Log, beside: Connection) {
         let (sealed, to_keep) = sync_channel(MOST_AHEAD);
         let (outlet, progress) = (Arc::clone(&self.parts.outlet), Arc::clone(&self.parts.progress));
+        let inbox = Arc::clone(&self.parts.inbox);
         std::thread::scope(|threads| {
-            threads.spawn(move || log.keep(&to_keep, &outlet, &progress));
-            self.work(&sealed);
+            threads.spawn(move || log.keep(&to_keep, &outlet, &progress, &inbox));
+            let mut checkpoints = match checkpoint::take_over(&self.db, checkpoint::PAGES) {
+                Ok((checkpoints, copier)) => {
+                    threads.spawn(move || copier.work(&beside));
+                    Some(checkpoints)
+                }
+                Err(failed) => {
+                    warn!(error = %failed, "the log is copied into the database by the writer itself");
+                    None
+                }
+            };
+            self.work(&sealed, checkpoints.as_mut());
             drop(sealed);
         });
         let db = lock(&self.db);
@@ -218,35 +236,36 @@ impl Writer {
         }
     }
 
-    fn work(&mut self, sealed: &SyncSender<Sealed>) {
+    fn work(&mut self, sealed: &SyncSender<Sealed>, mut checkpoints: Option<&mut Checkpoints>) {
         let mut stopping: Option<Instant> = None;
         loop {
             let jobs = self.parts.inbox.take(self.idle_time(stopping.is_some()), stopping.is_some());
             if jobs.stop && stopping.is_none() {
                 stopping = Some(Instant::now());
             }
-            if let Some(since) = stopping {
-                let nothing = jobs.doors.is_empty() && jobs.attempted.is_empty() && jobs.orders.is_empty();
-                if nothing && (self.in_flight.is_empty() || since.elapsed() > STOP_WITHIN) {
-                    return;
-                }
+            if let Some(since) = stopping
+                && jobs.work.is_nothing()
+                && (self.in_flight.is_empty() || since.elapsed() > STOP_WITHIN)
+            {
+                return;
             }
             for (wiring, answer) in jobs.wirings {
                 let _ = answer.send(self.rewire(&wiring).map_err(|error| format!("{error:#}")));
             }
-            let kept = jobs.attempted.clone();
-            let doors_at_stake = jobs.doors.len();
-            match self.turn(jobs.attempted, jobs.doors, jobs.orders, stopping.is_some()) {
+            match self.turn(jobs.work, stopping.is_some()) {
                 Ok(batch) => {
                     if sealed.send(batch).is_err() {
                         error!("nobody keeps what is committed any more");
                         return;
                     }
+                    if let Some(checkpoints) = checkpoints.as_deref_mut() {
+                        checkpoints.look(&self.db);
+                    }
                 }
                 Err(failed) => {
-                    error!(error = %failed, doors = doors_at_stake, "a batch could not be committed; nothing of it happened");
+                    let doors = self.batch.sealed.doors;
+                    error!(error = %failed, doors, "a batch could not be committed; nothing of it happened");
                     self.parts.metrics.failed_commits.inc();
-                    self.parts.inbox.put_back(kept);
                     self.give_up_turn();
                     std::thread::sleep(Duration::from_millis(200));
                 }
@@ -280,40 +299,52 @@ impl Writer {
     }
 
     /// Decides and commits; gives what is to be let out when it is on disk.
-    fn turn(
-        &mut self,
-        attempted: Vec<Attempted>,
-        doors: Vec<DoorJob>,
-        orders: Vec<Order>,
-        stopping: bool,
-    ) -> Fatal<Sealed> {
+    fn turn(&mut self, mut work: Work, stopping: bool) -> Fatal<Sealed> {
+        let began = Instant::now();
         self.batch.now = (self.parts.clock)();
-        self.batch.sealed.begin(doors.len());
+        self.batch.sealed.began = Some(began);
         lock(&self.db).execute_batch("BEGIN IMMEDIATE")?;
         if self.parts.metrics.writable.get() == 0 {
             // An empty turn would prove nothing: this one touches the disk.
             database::touch(&lock(&self.db))?;
         }
         self.refill()?;
-        for attempted in attempted {
-            self.take_attempted(attempted)?;
-        }
-        for door in doors {
-            self.knock(door)?;
-        }
-        for order in orders {
-            self.obey(order)?;
-        }
-        if !stopping {
-            self.fire_timers()?;
-            self.wake();
-            self.pump()?;
+        loop {
+            let began_to_take_in = Instant::now();
+            self.take_in(work)?;
+            let taking_in = began_to_take_in.elapsed();
+            if !stopping {
+                self.fire_timers()?;
+                self.wake();
+                self.pump(taking_in)?;
+            }
+            // Committing now would only wait for the disk: what comes meanwhile shares the commit.
+            if began.elapsed() > TURN || !self.parts.progress.is_behind() {
+                break;
+            }
+            let progress = &self.parts.progress;
+            work = self.parts.inbox.take_work(LOOK_AGAIN, || progress.is_behind());
         }
         self.sweep()?;
         self.save_rows()?;
         self.batch.sealed.number = self.parts.progress.seal();
         lock(&self.db).execute_batch("COMMIT").inspect_err(|_| self.parts.progress.unseal())?;
         Ok(self.committed())
+    }
+
+    fn take_in(&mut self, work: Work) -> Fatal<()> {
+        self.batch.sealed.doors += work.doors.len();
+        self.batch.attempted.extend(work.attempted.iter().cloned());
+        for attempted in work.attempted {
+            self.take_attempted(attempted)?;
+        }
+        for door in work.doors {
+            self.knock(door)?;
+        }
+        for order in work.orders {
+            self.obey(order)?;
+        }
+        Ok(())
     }
 
     /// After the commit: what has ended leaves the memory.
@@ -348,10 +379,15 @@ impl Writer {
         let now = self.batch.now;
         let db = lock(&self.db);
         for (index, position) in &self.batch.deliveries {
-            let listener = &self.listeners[*index];
-            if let Some(delivery) = listener.queue.deliveries.get(position) {
-                rows::save_delivery(&db, listener.id, *position, delivery, now)?;
+            let listener = &mut self.listeners[*index];
+            let Some(delivery) = listener.queue.deliveries.get_mut(position) else { continue };
+            let well = delivery.state == DeliveryState::Done && delivery.attempts == 0;
+            match (well, delivery.stored) {
+                (true, false) => {}
+                (true, true) => rows::delete_delivery(&db, listener.id, *position)?,
+                (false, _) => rows::save_delivery(&db, listener.id, *position, delivery, now)?,
             }
+            delivery.stored = !well;
         }
         for id in &self.batch.effects {
             if let Some(row) = self.effects.get_mut(id) {

@@ -134,12 +134,6 @@ impl Writer {
     pub(super) fn publish(&mut self, event: Event, bytes: Vec<u8>, outside: bool) -> Fatal<()> {
         let now = self.batch.now;
         let position = self.next_position;
-        if !rows::insert_event(&lock(&self.db), position, &event, outside, &bytes, now)? {
-            self.parts.metrics.repeated_events.inc();
-            return Ok(());
-        }
-        self.next_position += 1;
-        self.parts.metrics.events.with_label_values(&[event.detail.kind()]).inc();
         let matching = match self.hearing.rules.matching(&bytes) {
             Ok(matching) => matching,
             Err(failed) => {
@@ -147,9 +141,16 @@ impl Writer {
                 Vec::new()
             }
         };
+        let listeners: Vec<usize> = matching.into_iter().map(|rule| self.hearing.listener[rule]).collect();
+        let ids: Vec<String> = listeners.iter().map(|index| self.listeners[*index].id.to_string()).collect();
+        if !rows::insert_event(&lock(&self.db), position, &event, outside, &bytes, &ids.join(" "), now)? {
+            self.parts.metrics.repeated_events.inc();
+            return Ok(());
+        }
+        self.next_position += 1;
+        self.parts.metrics.events.with_label_values(&[event.detail.kind()]).inc();
         let (event, size) = (Arc::new(event), bytes.len());
-        for rule in matching {
-            let index = self.hearing.listener[rule];
+        for index in listeners {
             let queue = &self.listeners[index].queue;
             if queue.behind || !queue.has_room() {
                 rows::insert_bare_delivery(&lock(&self.db), self.listeners[index].id, position, now)?;

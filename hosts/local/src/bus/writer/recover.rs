@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use switchboard_core::Failure;
 use tracing::{error, warn};
 
-use super::{Fatal, REFILL, Writer};
+use super::{Batch, Fatal, REFILL, Writer};
 use crate::bus::queue::{DeliveryState, Queue, WINDOW};
 use crate::bus::rows::{self, DeadLetter, EffectState, StoredEffect};
 use crate::bus::view::lock;
@@ -14,7 +14,8 @@ impl Writer {
     /// After a failed commit: nothing of the turn happened, so what is in memory is read again.
     pub(super) fn give_up_turn(&mut self) {
         self.parts.metrics.writable.set(0);
-        let sealed = std::mem::take(&mut self.batch).sealed;
+        let Batch { sealed, attempted, .. } = std::mem::take(&mut self.batch);
+        self.parts.inbox.put_back(attempted);
         for start in sealed.starts {
             // It was never started: its place is free again.
             if let Some(listener) = self.in_flight.remove(&start.id) {

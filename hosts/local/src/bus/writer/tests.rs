@@ -23,7 +23,7 @@ use tokio::sync::{broadcast, oneshot};
 use super::*;
 use crate::bus::archive::Archive;
 use crate::bus::database;
-use crate::bus::inbox::{Answering, Asked};
+use crate::bus::inbox::{Answering, Asked, DoorJob, Order};
 use switchboard_hosts::attempt::Attempted as AttemptResult;
 
 struct Echo;
@@ -195,14 +195,13 @@ impl Desk {
 
     fn turn(&mut self) -> bool {
         let jobs = self.inbox.take(Duration::ZERO, false);
-        let kept = jobs.attempted.clone();
-        match self.writer.turn(jobs.attempted, jobs.doors, jobs.orders, false) {
+        match self.writer.turn(jobs.work, false) {
             Ok(sealed) => {
+                self.writer.parts.progress.keep(sealed.number);
                 self.writer.parts.outlet.let_out(sealed);
                 true
             }
             Err(_) => {
-                self.inbox.put_back(kept);
                 self.writer.give_up_turn();
                 false
             }

@@ -27,7 +27,7 @@ pub(super) const ALGORITHMS: [Algorithm; 9] = [
 ];
 
 /// Makes jsonwebtoken verify by ring. Once a process; again is no fault.
-pub(crate) fn install() {
+pub fn install() {
     let _ = PROVIDER.install_default();
 }
 

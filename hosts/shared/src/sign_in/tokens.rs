@@ -13,10 +13,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use switchboard_bridges::web_chat::Issuer;
 use switchboard_core::{Failure, Http, Timestamp, Verified};
-use switchboard_hosts::http::Client;
 use tracing::info;
 
 use super::keys::ALGORITHMS;
+use crate::http::Client;
 
 /// How long what the issuer publishes is believed.
 const FRESH: Duration = Duration::from_secs(3600);

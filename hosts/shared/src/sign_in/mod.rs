@@ -4,9 +4,11 @@
 //!   browser ── /api/session/oidc/start ──▶ issuer ── /api/session/oidc/callback?code ──▶ hub ── code, verifier ──▶ issuer
 //!                                                                                         ◀── id_token ──
 //! ```
-//! The host verifies who somebody is; their session is the chat's (`web_chat::sign_in`). What was asked is kept
-//! in memory, for ten minutes, under a random state that only the same browser's cookie repeats. Protocol:
-//! <https://openid.net/specs/openid-connect-core-1_0.html>, <https://www.rfc-editor.org/rfc/rfc7636> (PKCE).
+//! The host verifies who somebody is; their session is the chat's (`web_chat::sign_in`). What was asked of the issuer
+//! is kept in a cookie of the browser that asked, signed by the hub and good for ten minutes: nothing is remembered
+//! here, so the answer may come to another process, and after a restart. An answer counts once because the issuer
+//! takes its code once. Protocol: <https://openid.net/specs/openid-connect-core-1_0.html>,
+//! <https://www.rfc-editor.org/rfc/rfc7636> (PKCE).
 //!
 //! `tokens` verifies what an issuer has signed, `keys` does the arithmetic by ring.
 
@@ -14,51 +16,51 @@ mod keys;
 mod tokens;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use switchboard_bridges::web_chat::Issuer;
-use switchboard_core::{Failure, Http, Secret, Timestamp, Verified};
-use switchboard_hosts::http::Client;
+use switchboard_core::store::to_json;
+use switchboard_core::{Failure, Http, Links, Nonce, Reply, Secret, Timestamp};
 use url::Url;
 
-pub(crate) use keys::install;
+use crate::http::Client;
+pub use keys::install;
 use tokens::Tokens;
 
 /// How long somebody may take at the issuer's.
 const WITHIN: Duration = Duration::from_secs(600);
-/// Most sign-ins that are under way.
-const MAX_ASKED: usize = 10_000;
+/// Where the browser goes to begin.
+pub const START: &str = "/api/session/oidc/start";
+/// Where the issuer sends it back.
+pub const CALLBACK: &str = "/api/session/oidc/callback";
 /// The cookie that ties an answer to the browser that asked.
-pub(crate) const COOKIE: &str = "switchboard_oidc";
+const COOKIE: &str = "switchboard_oidc";
+/// Longest path that somebody comes back to; a cookie holds 4096 bytes.
+const MAX_NEXT: usize = 1000;
 
 /// What was asked of the issuer for one browser.
+#[derive(Serialize, Deserialize)]
 struct Asked {
+    state: String,
     nonce: String,
     verifier: String,
     redirect: String,
     next: String,
-    at: Instant,
+    until: Timestamp,
 }
 
 /// See the module.
-pub(crate) struct SignIn {
+pub struct SignIn {
     issuer: Issuer,
     secret: Option<Secret>,
     http: Client,
     tokens: Tokens,
-    asked: Mutex<HashMap<String, Asked>>,
-}
-
-/// Where a browser is sent, and the state for its cookie.
-pub(crate) struct Sent {
-    pub(crate) to: String,
-    pub(crate) state: String,
+    links: Links,
 }
 
 fn random() -> String {
@@ -69,21 +71,40 @@ fn not_signed_in(reason: &str) -> Failure {
     Failure::refuse_as(401, "signed_out", format!("signing in did not work: {reason}"))
 }
 
+fn cookie(value: &str, seconds: u64, base: &str) -> (String, String) {
+    let secure = if base.starts_with("https://") { "; Secure" } else { "" };
+    let kept = format!(
+        "{COOKIE}={value}; Path=/api/session/oidc; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}"
+    );
+    ("set-cookie".to_owned(), kept)
+}
+
+fn redirect(to: String, headers: impl IntoIterator<Item = (String, String)>) -> Reply {
+    let headers = [("location".to_owned(), to)].into_iter().chain(headers).collect();
+    Reply { status: 303, headers, ..Reply::empty() }
+}
+
 impl SignIn {
-    pub(crate) fn new(issuer: Issuer, secret: Option<Secret>, http: Client) -> Self {
+    /// With this issuer; `secret` where it gave the hub one. `links` signs what was asked.
+    pub fn new(issuer: Issuer, secret: Option<Secret>, http: Client, links: Links) -> Self {
         let tokens = Tokens::new(issuer.clone(), http.clone());
-        Self { issuer, secret, http, tokens, asked: Mutex::default() }
+        Self { issuer, secret, http, tokens, links }
     }
 
-    /// Begins: where to send the browser. `base` is the hub's own address, as the browser sees it.
+    /// Begins: sends the browser to the issuer. `base` is the hub's own address, as the browser sees it.
     ///
     /// # Errors
     /// [`Failure::Retry`] when the issuer does not answer.
-    pub(crate) async fn start(&self, base: &str, next: Option<&str>) -> Result<Sent, Failure> {
+    pub async fn start(
+        &self,
+        base: &str,
+        request: &http::Request<Bytes>,
+        now: Timestamp,
+    ) -> Result<Reply, Failure> {
         let discovered = self.tokens.discover().await?;
         let (state, nonce, verifier) = (random(), random(), random());
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
-        let redirect = format!("{base}/api/session/oidc/callback");
+        let back = format!("{base}{CALLBACK}");
         let mut to: Url = discovered
             .authorization_endpoint
             .parse()
@@ -91,52 +112,71 @@ impl SignIn {
         to.query_pairs_mut()
             .append_pair("response_type", "code")
             .append_pair("client_id", &self.issuer.client_id)
-            .append_pair("redirect_uri", &redirect)
+            .append_pair("redirect_uri", &back)
             .append_pair("scope", "openid profile email")
             .append_pair("state", &state)
             .append_pair("nonce", &nonce)
             .append_pair("code_challenge", &challenge)
             .append_pair("code_challenge_method", "S256");
-        let next = next.filter(|next| is_own_path(next)).unwrap_or("/").to_owned();
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.retain(|_, asked| asked.at.elapsed() < WITHIN);
-        if asked.len() >= MAX_ASKED {
-            return Err(Failure::retry("too many are signing in at once"));
-        }
-        asked.insert(state.clone(), Asked { nonce, verifier, redirect, next, at: Instant::now() });
-        Ok(Sent { to: to.into(), state })
+        let next = query(request).remove("next").filter(|next| is_own_path(next));
+        let next = next.unwrap_or_else(|| "/".to_owned());
+        let asked = Asked { state, nonce, verifier, redirect: back, next, until: now.plus(WITHIN) };
+        let payload = URL_SAFE_NO_PAD.encode(to_json(&asked)?);
+        let signature = self.links.sign("oidc", &[&payload]);
+        Ok(redirect(to.into(), [cookie(&format!("{payload}.{signature}"), WITHIN.as_secs(), base)]))
     }
 
-    /// The issuer's answer has come: who it is, and where they wanted to go.
+    /// What was asked for the browser of this request, unless it was too long ago.
+    fn asked(&self, request: &http::Request<Bytes>, now: Timestamp) -> Option<Asked> {
+        let given = request.headers().get_all(http::header::COOKIE).iter();
+        let given = given.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
+        let given = given.map(str::trim).find_map(|pair| pair.strip_prefix(COOKIE)?.strip_prefix('='))?;
+        let (payload, signature) = given.split_once('.')?;
+        if !self.links.verify("oidc", &[payload], signature) {
+            return None;
+        }
+        let asked: Asked = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+        (asked.until > now).then_some(asked)
+    }
+
+    /// The issuer's answer has come: the request by which the chat begins the session of whom it names, and where they
+    /// wanted to go.
     ///
     /// # Errors
     /// [`Failure::Refuse`] with 401 when it does not prove who it is.
-    pub(crate) async fn finish(
+    pub async fn finish(
         &self,
-        query: &HashMap<String, String>,
-        cookie: Option<&str>,
+        request: &http::Request<Bytes>,
         now: Timestamp,
-    ) -> Result<(Verified, String), Failure> {
-        let state = query.get("state").filter(|state| Some(state.as_str()) == cookie);
-        let state = state.ok_or_else(|| not_signed_in("another browser began it, or it took too long"))?;
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(state);
-        let asked = asked.filter(|asked| asked.at.elapsed() < WITHIN);
-        let asked = asked.ok_or_else(|| not_signed_in("it was used already, or it took too long"))?;
-        let code = query.get("code").ok_or_else(|| {
+    ) -> Result<(http::Request<Bytes>, String), Failure> {
+        let given = query(request);
+        let asked = self.asked(request, now).filter(|asked| given.get("state") == Some(&asked.state));
+        let asked = asked.ok_or_else(|| not_signed_in("another browser began it, or it took too long"))?;
+        let code = given.get("code").ok_or_else(|| {
             let said: String =
-                query.get("error").map_or("no code", String::as_str).chars().take(80).collect();
+                given.get("error").map_or("no code", String::as_str).chars().take(80).collect();
             not_signed_in(&format!("the issuer said {said}"))
         })?;
         let token = self.exchange(code, &asked).await?;
         let verified = self.tokens.verify(&token, Some(&asked.nonce), now).await?;
-        Ok((verified, asked.next))
+        let mut asking = http::Request::new(Bytes::new());
+        *asking.uri_mut() = http::Uri::from_static(CALLBACK);
+        asking.headers_mut().clone_from(request.headers());
+        asking.extensions_mut().insert(Nonce(rand::random()));
+        asking.extensions_mut().insert(verified);
+        Ok((asking, asked.next))
+    }
+
+    /// The answer to the browser once its session has begun, with the session's cookies.
+    pub fn begun(session: Reply, next: String, base: &str) -> Reply {
+        redirect(next, session.headers.into_iter().chain([cookie("", 0, base)]))
     }
 
     /// Who a bearer token names.
     ///
     /// # Errors
     /// [`Failure::Refuse`] with 401 when it is none of ours.
-    pub(crate) async fn bearer(&self, token: &str, now: Timestamp) -> Result<Verified, Failure> {
+    pub async fn bearer(&self, token: &str, now: Timestamp) -> Result<switchboard_core::Verified, Failure> {
         self.tokens.verify(token, None, now).await
     }
 
@@ -187,9 +227,20 @@ impl SignIn {
     }
 }
 
+fn query(request: &http::Request<Bytes>) -> HashMap<String, String> {
+    let query = request.uri().query().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+}
+
+/// The token of an `Authorization: Bearer` header.
+pub fn bearer(headers: &http::HeaderMap) -> Option<&str> {
+    headers.get(http::header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
 /// A path of this origin: nothing that a browser reads as another host.
 fn is_own_path(path: &str) -> bool {
-    path.starts_with('/')
+    path.len() <= MAX_NEXT
+        && path.starts_with('/')
         && !path.starts_with("//")
         && !path.contains(['\\', '\r', '\n', '\t'])
         && path.bytes().all(|byte| byte.is_ascii_graphic())

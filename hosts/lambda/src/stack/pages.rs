@@ -1,0 +1,145 @@
+//! `pages`: uploads what `web/` was built into, from where the stack's distribution serves it.
+//!
+//! Files that others name go first and the page itself last, so that no page names a file that is not there. What was
+//! uploaded before stays: somebody may have the page of then open.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+
+use super::Deployed;
+use crate::Clients;
+
+/// Names of hashed files change with their content.
+const FOREVER: &str = "public, max-age=31536000, immutable";
+
+/// One file of the pages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its path below the root, without a slash at the beginning.
+    pub name: String,
+    /// Where it is here.
+    pub path: PathBuf,
+}
+
+impl File {
+    fn content_type(&self) -> &'static str {
+        match self.name.rsplit('.').next().unwrap_or_default() {
+            "html" => "text/html; charset=utf-8",
+            "js" => "text/javascript; charset=utf-8",
+            "css" => "text/css; charset=utf-8",
+            "svg" => "image/svg+xml",
+            "png" => "image/png",
+            "webmanifest" => "application/manifest+json",
+            _ => "application/octet-stream",
+        }
+    }
+
+    fn kept(&self) -> &'static str {
+        if self.name.starts_with("assets/") { FOREVER } else { "no-cache" }
+    }
+}
+
+/// The files of a built `web/dist`, in the order in which they are uploaded. The distribution compresses by itself, and
+/// the pretend providers are not on AWS.
+///
+/// # Errors
+/// When it is not built, with the mend.
+pub fn files(dist: &Path) -> Result<Vec<File>> {
+    if !dist.join("index.html").is_file() {
+        bail!("{} has no index.html — to mend it: make pages", dist.display());
+    }
+    let mut files = Vec::new();
+    let mut directories = vec![dist.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).with_context(|| directory.display().to_string())? {
+            let path = entry?.path();
+            let name = path.strip_prefix(dist)?.to_str().context("a file's name is not UTF-8")?.to_owned();
+            let hidden = name.split('/').any(|part| part.starts_with('.'));
+            let left_out = name.ends_with(".br") || name.ends_with(".gz") || name == "sandbox.html";
+            if path.is_dir() {
+                directories.push(path);
+            } else if !hidden && !left_out {
+                files.push(File { name, path });
+            }
+        }
+    }
+    files.sort_by_key(|file| {
+        (file.name == "index.html", !file.name.starts_with("assets/"), file.name.clone())
+    });
+    Ok(files)
+}
+
+/// Uploads them into a bucket.
+///
+/// # Errors
+/// When a file cannot be read, or S3 does not take it.
+pub async fn upload(clients: &Clients, bucket: &str, files: &[File]) -> Result<()> {
+    let place = format!("{}/{bucket}", clients.signer.endpoint("s3"));
+    for file in files {
+        let bytes = fs::read(&file.path).with_context(|| file.path.display().to_string())?;
+        let request = http::Request::put(format!("{place}/{}", file.name))
+            .header(CONTENT_TYPE, file.content_type())
+            .header(CACHE_CONTROL, file.kept())
+            .body(Bytes::from(bytes))?;
+        let answer = clients.signer.send("s3", request).await?;
+        if !answer.status().is_success() {
+            let why: String = String::from_utf8_lossy(answer.body()).chars().take(300).collect();
+            bail!("S3 does not take {}: {} {why}", file.name, answer.status());
+        }
+    }
+    Ok(())
+}
+
+/// The bucket of a stack's pages.
+///
+/// # Errors
+/// When no function knows it.
+pub fn bucket(functions: &[Deployed]) -> Result<&str> {
+    let known = functions.iter().find_map(|function| function.value("SWITCHBOARD_PAGES"));
+    known.context("no function knows SWITCHBOARD_PAGES — to mend it: make deploy")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_comes_last_and_only_what_is_served_is_uploaded() {
+        let dist = std::env::temp_dir().join(format!("switchboard-pages-{}", std::process::id()));
+        for name in
+            ["index.html", "index.html.br", "sandbox.html", "worker.js", "assets/a-1.js", "assets/a-1.js.gz"]
+        {
+            let path = dist.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, name).unwrap();
+        }
+        let files = files(&dist).unwrap();
+        fs::remove_dir_all(&dist).unwrap();
+        let said: Vec<_> = files.iter().map(|file| (&*file.name, file.content_type(), file.kept())).collect();
+        let script = "text/javascript; charset=utf-8";
+        let expected = [
+            ("assets/a-1.js", script, FOREVER),
+            ("worker.js", script, "no-cache"),
+            ("index.html", "text/html; charset=utf-8", "no-cache"),
+        ];
+        assert_eq!(said, expected);
+        assert!(super::files(&dist).unwrap_err().to_string().contains("make pages"));
+    }
+
+    #[test]
+    fn the_policy_of_the_pages_is_that_of_one_machine_and_the_place_of_files() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let read = |name: &str| fs::read_to_string(root.join(name)).unwrap();
+        let between = |text: &str, from: &str, to: &str| -> String {
+            let text = text.split_once(from).unwrap().1.split_once(to).unwrap().0.replace("\\\n", "");
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let here = between(&read("hosts/local/src/web/pages.rs"), "const POLICY: &str = \"", "\";");
+        let there = between(&read("template.yaml"), "ContentSecurityPolicy: !Sub \"", "\"");
+        assert_eq!(there.replace(" https://s3.${AWS::Region}.${AWS::URLSuffix}", ""), here);
+    }
+}

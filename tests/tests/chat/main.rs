@@ -1,0 +1,16 @@
+//! Stories: people talk in the chat, with phones and Slack in the same room; connections break, and nothing is
+//! lost or said twice.
+
+mod cut;
+mod found;
+mod hostile;
+mod talking;
+
+use serde_json::Value;
+
+const PHONE: &str = "+14155550123";
+const CHANNEL: &str = "C0LOBBY";
+
+fn texts(messages: &[Value]) -> Vec<&str> {
+    messages.iter().map(|message| message["text"].as_str().unwrap_or_default()).collect()
+}
