@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use switchboard_stories::{House, LOBBY, details, until};
+use switchboard_stories::{House, LOBBY, deployed, details, needs_one_machine, until};
 
 const ANN: &str = "+14155550123";
 const BOB: &str = "+14155550124";
@@ -12,6 +12,9 @@ const CHANNEL: &str = "C0LOBBY";
 
 #[tokio::test]
 async fn a_spend_cap_says_which_it_is_and_redrive_sends_when_it_was_raised() {
+    if needs_one_machine("its configuration is changed and it is started again") {
+        return;
+    }
     // The answer to JOIN is one segment.
     let capped = format!("{LOBBY}per_phone_daily = 2\n");
     let mut house = House::open(&capped).await;
@@ -55,12 +58,22 @@ async fn slacks_own_limit_is_kept_and_each_message_is_posted_once() {
         house.text(ANN, text).await;
     }
     // Phones do not wait for Slack.
-    let heard: Vec<String> = texts.iter().map(|text| format!("Ann: {text}")).collect();
-    house.expect_heard(BOB, &heard.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    let (posted, _) = house.count("chat.postMessage", None).await;
-    assert!(posted < 5, "Slack still has some to take");
-    let shown: Vec<String> = texts.iter().map(|text| format!("Ann (SMS): {text}")).collect();
-    house.expect_shown(CHANNEL, &shown.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    until("all are heard", || async { house.heard(BOB).await.len() >= texts.len() }).await;
+    if !deployed() {
+        let (posted, _) = house.count("chat.postMessage", None).await;
+        assert!(posted < 5, "Slack still has some to take");
+    }
+    until("all are shown", || async { house.channel(CHANNEL).await.len() >= texts.len() }).await;
+    // On AWS what is said at once is numbered as it comes; the order is the same everywhere.
+    let (heard, shown) = (house.heard(BOB).await, house.shown(CHANNEL).await);
+    let words = |list: &[String]| -> Vec<String> {
+        list.iter().filter_map(|line| line.split_once(": ")).map(|(_, text)| text.to_owned()).collect()
+    };
+    assert_eq!(words(&heard), words(&shown));
+    let mut sorted = words(&heard);
+    sorted.sort();
+    assert_eq!(sorted, texts);
+    assert!(deployed() || words(&heard) == texts, "{heard:?}");
     house.hub.quiet().await;
     let (posted, asked) = house.count("chat.postMessage", None).await;
     assert_eq!(posted, 5);

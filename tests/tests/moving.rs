@@ -88,7 +88,8 @@ async fn edit(house: &House, ts: &str, text: &str) {
     assert_eq!(told["webhook"]["status"], 200, "{told:#}");
 }
 
-/// The lines of a file by kind, sorted; an effect without what tells it from others of its cause.
+/// The lines of a file by kind, sorted; an effect without what tells it from others of its cause, and without when
+/// something was decided, since one machine knows of a delivery that has ended only when its event came.
 fn lines(file: &Path) -> BTreeMap<String, Vec<String>> {
     let mut kinds: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in std::fs::read_to_string(file).unwrap().lines().skip(1) {
@@ -97,6 +98,9 @@ fn lines(file: &Path) -> BTreeMap<String, Vec<String>> {
         let mut value = value.clone();
         if kind == "effect" {
             value["sort"].take();
+        }
+        if kind == "decided" {
+            value["at"].take();
         }
         kinds.entry(kind.clone()).or_default().push(value.to_string());
     }

@@ -168,7 +168,7 @@ impl Kept {
                 "keep at least 3 days, longer than a delivery may be tried, at most 3650, or 0 for ever";
             return wrong("keep_days", days, mend);
         }
-        let Some(days) = &self.keep_files_days else { return Ok((time(keep), time(keep))) };
+        let Some(days) = &self.keep_files_days else { return Ok((time(keep), None)) };
         if *days.get_ref() != 0 && !(keep.max(3)..=3650).contains(days.get_ref()) {
             let mend = "keep files at least as long as events (keep_days), at most 3650 days, or 0 for ever";
             return wrong("keep_files_days", days, mend);

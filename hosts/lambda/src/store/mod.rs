@@ -9,6 +9,7 @@
 //!                            w            a delivery that could not be decided yet: event, attempts, reason
 //!   l#<listener>#<lane>      at           how far the lane is: `done`, and `started` when the next is under way
 //!                            p#<seq>      an event that came before its turn
+//!                            s#<seq>      a number that never came, and that the lane has been moved past
 //!   t#                       <key>        a timer: due, body
 //!   s#…                      …            connections of sockets, see `sockets/rows.rs`
 //! ```

@@ -3,7 +3,8 @@
 //! A file goes when it has lain untouched for a day, nothing that is still to be done or is held somewhere names it, and
 //! - every message that showed it was deleted or taken back, or
 //! - the newest message that shows it is older than `[archive] keep_files_days`, or
-//! - no room has shown it in that time: it was never posted, or moderation stopped it.
+//! - no room has shown it in that time, or in 90 days if files are kept as long as their messages: it was never posted,
+//!   or moderation stopped it.
 //!
 //! A removal is one `unlink` of a file that is needed no more, and nothing else is written; so whenever the process
 //! dies, what is needed is there, and what is left over goes the next time. A file that is stored again while this runs
@@ -22,6 +23,8 @@ use crate::search::{SearchIndex, Standing};
 /// A younger file may belong to what is only now being said: an upload waits an hour for its post, a delivery may be
 /// tried for a day.
 const UNTOUCHED: Duration = Duration::from_secs(26 * 3600);
+/// How long what no room has shown is kept where files are kept as long as their messages.
+const NEVER_SHOWN: Duration = Duration::from_secs(90 * 86_400);
 /// Files that are looked at together.
 const AT_ONCE: usize = 1000;
 
@@ -80,10 +83,11 @@ impl OldFiles<'_> {
         let ids: Vec<BlobId> = files.iter().map(|(id, _)| id.clone()).collect();
         let standing = self.search.standing(&ids)?;
         let is_old = |at: Timestamp| self.keep.is_some_and(|keep| at < self.now.minus(keep));
+        let was_never_shown = |since: Timestamp| since < self.now.minus(self.keep.unwrap_or(NEVER_SHOWN));
         let needless = files.iter().filter(|(id, touched)| match standing.get(id) {
             Some(Standing::Gone) => true,
             Some(Standing::Shown(at)) => is_old(*at),
-            Some(Standing::Unknown) | None => is_old(timestamp(*touched)),
+            Some(Standing::Unknown) | None => was_never_shown(timestamp(*touched)),
         });
         Ok(needless.map(|(id, _)| id.clone()).collect())
     }
