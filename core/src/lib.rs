@@ -7,6 +7,7 @@
 //! Reading order: [`message`] and [`event`] (what travels), [`bridge`] and [`outcome`] (what a bridge is),
 //! [`store`] and [`ports`] (what it may reach), [`failure`] (what goes wrong), then the small values.
 
+mod envelope;
 pub mod event;
 pub mod message;
 

@@ -101,6 +101,45 @@ async fn poison_is_a_dead_letter_and_its_batch_goes_on_in_order_and_once() {
 }
 
 #[tokio::test]
+async fn a_lane_goes_on_without_a_number_that_never_comes_and_one_that_comes_too_late_is_a_dead_letter() {
+    let house = House::open_deployed(LOBBY).await;
+    house.join("lobby", &[(ANN, "Ann")]).await;
+    assert_eq!(house.text(ANN, "1").await, 200);
+    house.expect_shown(CHANNEL, &["Ann (SMS): 1"]).await;
+    house.hub.quiet().await;
+    let first = events_of_the_room(&house).await.remove(0);
+    let [second, third, fourth] = [2, 3, 4].map(|seq| another(&first, seq, &seq.to_string()));
+    // The reminder that comes a quarter of an hour after an event was parked, comes now.
+    let remind = async |event: &Value| {
+        to_slack(&house, &json!({ "switchboard": { "gap": { "event": event } } }).to_string()).await;
+    };
+
+    // Parked, and its turn comes: the reminder finds nothing to do.
+    to_slack(&house, &third.to_string()).await;
+    house.hub.quiet().await;
+    to_slack(&house, &second.to_string()).await;
+    house.expect_shown(CHANNEL, &["Ann (SMS): 1", "Ann (SMS): 2", "Ann (SMS): 3"]).await;
+    remind(&third).await;
+    house.hub.quiet().await;
+
+    // The fourth is never seen.
+    let [fifth, sixth] = [5, 6].map(|seq| another(&first, seq, &seq.to_string()));
+    to_slack(&house, &sixth.to_string()).await;
+    to_slack(&house, &fifth.to_string()).await;
+    house.hub.quiet().await;
+    house.expect_shown(CHANNEL, &["Ann (SMS): 1", "Ann (SMS): 2", "Ann (SMS): 3"]).await;
+    // Of two that are parked only the earlier is the one that the lane has to wait for.
+    remind(&fifth).await;
+    let shown = ["Ann (SMS): 1", "Ann (SMS): 2", "Ann (SMS): 3", "Ann (SMS): 5", "Ann (SMS): 6"];
+    house.expect_shown(CHANNEL, &shown).await;
+    to_slack(&house, &fourth.to_string()).await;
+    to_slack(&house, &fifth.to_string()).await;
+    house.hub.quiet().await;
+    house.expect_shown(CHANNEL, &shown).await;
+    house.close_with_dead_letters(&["after its lane had gone on without it"]).await;
+}
+
+#[tokio::test]
 async fn nothing_is_lost_and_nothing_is_done_twice_when_functions_are_killed() {
     let house = House::open_deployed(LOBBY).await;
     house.join("lobby", &[(ANN, "Ann"), (BOB, "Bob")]).await;

@@ -170,6 +170,11 @@ async fn a_hub_moves_to_aws_and_back_with_its_history_and_its_opt_outs_and_repea
     let (status, said) = move_there(&house, &["export", back.to_str().unwrap()]).await;
     assert!(status == 2 && said.contains("switchboard-aws pause"), "{status} {said}");
     assert_eq!(move_there(&house, &["pause"]).await.0, 0);
+    let (_, findings) = move_there(&house, &["doctor"]).await;
+    assert!(
+        findings.contains("it does not listen to its queue — to mend it: switchboard-aws resume"),
+        "{findings}"
+    );
     until("the listeners are paused", || async {
         move_there(&house, &["export", back.to_str().unwrap()]).await.0 == 0
     })

@@ -44,23 +44,33 @@ async fn main() -> Result<(), Error> {
             tokio::spawn(serve(stream, asked.clone()));
         }
     });
-    let mut measured: Vec<(Vec<f64>, Vec<u64>)> = vec![(Vec::new(), Vec::new()); FUNCTIONS.len()];
+    let mut measured: Vec<Measured> = FUNCTIONS.map(|_| Measured::default()).into();
     for _ in 0..rounds {
-        for ((_, ours, handler, parameters), (times, sizes)) in FUNCTIONS.iter().zip(&mut measured) {
+        for ((_, ours, handler, parameters), measured) in FUNCTIONS.iter().zip(&mut measured) {
             let program = if *ours { &bootstrap } else { &hello };
-            let (time, resident) = start(program, handler, *parameters, &address, &mut work).await?;
-            times.push(time);
-            sizes.push(resident);
+            start(program, handler, *parameters, &address, &mut work, measured).await?;
         }
     }
-    let bare = median(&mut measured[0].0);
-    for ((name, ..), (times, sizes)) in FUNCTIONS.iter().zip(&mut measured) {
-        let time = median(times);
-        sizes.sort_unstable();
-        let size = sizes[sizes.len() / 2];
-        println!("{name}: {time:.1} ms ({:+.1}), VmRSS {size} kB, medians of {rounds}", time - bare);
+    let bare = (median(&mut measured[0].ms), median(&mut measured[0].processor_ms));
+    for ((name, ..), measured) in FUNCTIONS.iter().zip(&mut measured) {
+        let (time, busy) = (median(&mut measured.ms), median(&mut measured.processor_ms));
+        println!(
+            "{name}: {time:.1} ms ({:+.1}), of it {busy:.1} on the processor ({:+.1}), VmRSS {:.0} kB; medians of {rounds}",
+            time - bare.0,
+            busy - bare.1,
+            median(&mut measured.resident_kb)
+        );
     }
     Ok(())
+}
+
+/// Of each start: until it asked for work, how long it was on a processor until then (which other work on the machine
+/// hardly changes), and what it held.
+#[derive(Default)]
+struct Measured {
+    ms: Vec<f64>,
+    processor_ms: Vec<f64>,
+    resident_kb: Vec<f64>,
 }
 
 fn median(values: &mut [f64]) -> f64 {
@@ -68,14 +78,15 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// Milliseconds until it asks for work, and its resident kilobytes then.
+/// Starts it once.
 async fn start(
     program: &str,
     handler: &str,
     parameters: bool,
     address: &str,
     work: &mut mpsc::UnboundedReceiver<Instant>,
-) -> Result<(f64, u64), Error> {
+    measured: &mut Measured,
+) -> Result<(), Error> {
     let url = format!("http://{address}");
     let mut command = Command::new(program);
     command
@@ -115,11 +126,20 @@ async fn start(
     let Ok(Some(asked)) = asked else {
         return Err(Error::other(format!("{program} as {handler} does not ask for work")));
     };
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id().unwrap_or_default()))?;
+    let process = format!("/proc/{}", child.id().unwrap_or_default());
+    let mut busy_ns = 0.0;
+    for task in std::fs::read_dir(format!("{process}/task"))? {
+        let stat = std::fs::read_to_string(task?.path().join("schedstat"))?;
+        busy_ns += stat.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or_default();
+    }
+    let status = std::fs::read_to_string(format!("{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let resident = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or_default();
     child.kill().await?;
-    Ok(((asked - began).as_secs_f64() * 1000.0, resident))
+    measured.ms.push((asked - began).as_secs_f64() * 1000.0);
+    measured.processor_ms.push(busy_ns / 1e6);
+    measured.resident_kb.push(resident);
+    Ok(())
 }
 
 /// Answers what the Parameter Store is asked; whoever asks for work waits for ever.

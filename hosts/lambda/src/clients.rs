@@ -3,11 +3,15 @@
 //! DynamoDB, EventBridge and SQS are asked through their SDK clients. S3 and Systems Manager are asked through
 //! [`crate::signed`]: two requests each, whose clients would add a third to the artifact.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use anyhow::Context;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use switchboard_hosts::http::Client;
 
 use crate::connector::Connector;
@@ -33,44 +37,83 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Reads region, credentials and `AWS_ENDPOINT_URL` from the environment.
+    /// For a function: Lambda puts its region and its credentials into the environment of the process, and they hold
+    /// as long as the process does. So the chain that an operator's machine needs is not in the artifact.
+    ///
+    /// # Errors
+    /// When one of them is missing, or TLS cannot be set up.
+    pub fn of_function(environment: &BTreeMap<String, String>) -> anyhow::Result<Self> {
+        let get = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
+        let require = |name: &str| {
+            get(name).with_context(|| format!("{name} is not set: this is no function of Lambda's"))
+        };
+        let credentials = Credentials::new(
+            require("AWS_ACCESS_KEY_ID")?,
+            require("AWS_SECRET_ACCESS_KEY")?,
+            get("AWS_SESSION_TOKEN"),
+            None,
+            "the function's environment",
+        );
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(require("AWS_REGION")?))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .retry_config(retries())
+            .timeout_config(timeouts());
+        config.set_endpoint_url(get("AWS_ENDPOINT_URL"));
+        let http = client()?;
+        Ok(Self::with(config.http_client(Connector(http.inner())).build(), http))
+    }
+
+    /// For an operator's machine, with its profile and its environment.
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub async fn new() -> anyhow::Result<Self> {
-        let loader = loader()
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ONE_ATTEMPT).build());
-        Self::with(loader).await
+    pub async fn of_operator() -> anyhow::Result<Self> {
+        let http = client()?;
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(Connector(http.inner()))
+            .retry_config(retries())
+            .timeout_config(timeouts());
+        Ok(Self::with(config.load().await, http))
     }
 
     /// The same for an emulator at this address.
     #[cfg(test)]
-    pub(crate) async fn for_tests(endpoint: &str) -> Self {
-        let credentials = aws_credential_types::Credentials::new("test", "test", None, None, "test");
-        let loader = loader()
-            .region(aws_config::Region::new("us-east-1"))
-            .credentials_provider(credentials)
-            .endpoint_url(endpoint);
-        Self::with(loader).await.expect("clients")
+    pub(crate) fn for_tests(endpoint: &str) -> Self {
+        let pairs = [
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ENDPOINT_URL", endpoint),
+        ];
+        let environment = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Self::of_function(&environment).expect("clients")
     }
 
-    async fn with(loader: aws_config::ConfigLoader) -> anyhow::Result<Self> {
-        // A test of this process may have been first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::new()?;
-        let config = loader.http_client(Connector(http.inner())).load().await;
-        Ok(Self {
+    fn with(config: SdkConfig, http: Client) -> Self {
+        Self {
             tables: aws_sdk_dynamodb::Client::new(&config),
             events: aws_sdk_eventbridge::Client::new(&config),
             queues: aws_sdk_sqs::Client::new(&config),
             signer: Signer::new(&config, http.clone()),
             http,
             config,
-        })
+        }
     }
 }
 
-fn loader() -> aws_config::ConfigLoader {
-    aws_config::defaults(BehaviorVersion::latest())
+/// One HTTP client for the services and the providers.
+fn client() -> anyhow::Result<Client> {
+    // A test of this process may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Ok(Client::new()?)
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(ATTEMPTS)
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().operation_attempt_timeout(ONE_ATTEMPT).build()
 }

@@ -74,7 +74,7 @@ enum RoleParts {
 impl Work {
     async fn begin(environment: BTreeMap<String, String>) -> Result<Self> {
         let handler = environment.get("_HANDLER").map(String::as_str).unwrap_or_default().to_owned();
-        let clients = Clients::new().await?;
+        let clients = Clients::of_function(&environment)?;
         let (function, parts) = build(&handler, &environment, &clients).await?;
         info!(function = function.name, "ready");
         Ok(Self { environment, clients, function, parts: Mutex::new((Arc::new(parts), Instant::now())) })

@@ -61,7 +61,7 @@ async fn main() -> ExitCode {
 
 /// Whether all is well.
 async fn run(arguments: Arguments) -> Result<bool> {
-    let clients = Clients::new().await?;
+    let clients = Clients::of_operator().await?;
     let functions = stack::functions(&clients, &arguments.stack).await?;
     let said = |said: Result<String>| {
         println!("{}", said?);

@@ -140,6 +140,10 @@ impl Export<'_> {
             let (listener, name) = (listener.to_owned(), lane.to_owned());
             return Ok(Some(Line::Lane(Lane { listener, name, done, started })));
         }
+        if sort.starts_with("s#") {
+            // A number that never came. One that comes on the way is lost to the lane anyhow.
+            return Ok(None);
+        }
         // Parked before its turn. One that has had its turn since stays until it expires.
         let seq: u64 = sort.trim_start_matches("p#").parse().context("a parked event's number")?;
         if self.lane.as_ref().is_none_or(|(of, _)| of != partition) {

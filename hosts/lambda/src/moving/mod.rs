@@ -31,6 +31,7 @@ use crate::queue::Queue;
 use crate::stack::Deployed;
 use crate::store::Table;
 
+pub(crate) use pause::mappings;
 pub use pause::{pause, resume};
 
 /// Where the parts of a deployed house are, as its functions were told.

@@ -18,8 +18,9 @@ struct Mappings {
     event_source_mappings: Vec<Mapping>,
 }
 
+/// A queue that a function listens to.
 #[derive(Deserialize)]
-struct Mapping {
+pub(crate) struct Mapping {
     #[serde(rename = "UUID")]
     uuid: String,
     #[serde(rename = "State")]
@@ -28,13 +29,20 @@ struct Mapping {
     source: String,
 }
 
+impl Mapping {
+    /// Somebody has switched it off.
+    pub(crate) fn is_paused(&self) -> bool {
+        matches!(self.state.as_str(), "Disabled" | "Disabling")
+    }
+}
+
 /// Has every listener stop listening. What comes for them waits in their queues.
 ///
 /// # Errors
 /// When AWS refuses.
 pub async fn pause(clients: &Clients, functions: &[Deployed]) -> Result<String> {
     let count = switch(clients, functions, false).await?;
-    Ok(format!("{count} listeners are being paused; their queues keep what comes for four days"))
+    Ok(format!("{count} listeners are being paused; their queues keep what comes for 14 days"))
 }
 
 /// Has every listener listen again.
@@ -70,7 +78,11 @@ async fn switch(clients: &Clients, functions: &[Deployed], on: bool) -> Result<u
     Ok(count)
 }
 
-async fn mappings(clients: &Clients, function: &Deployed) -> Result<Vec<Mapping>> {
+/// The queues of a function.
+///
+/// # Errors
+/// When AWS does not list them.
+pub(crate) async fn mappings(clients: &Clients, function: &Deployed) -> Result<Vec<Mapping>> {
     let address = format!(
         "{}/2015-03-31/event-source-mappings/?FunctionName={}",
         clients.signer.endpoint("lambda"),

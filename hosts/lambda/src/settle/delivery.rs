@@ -192,6 +192,9 @@ impl Delivery<'_> {
         if progress.done >= seq {
             // It has had its turn. Whoever took it may have been killed before it said so.
             *record = self.load(true).await?;
+            if record.is_empty() && settler.was_skipped(place).await? {
+                return self.too_late(place).await;
+            }
             let open = record.effects.iter().any(super::record::EffectRow::is_open);
             let undecided = record.next_part().is_some_and(|part| part.is_some());
             return Ok(if open || undecided { Then::Look } else { Then::Stop(Ended::Yes) });
@@ -211,6 +214,19 @@ impl Delivery<'_> {
         }
         settler.look_after(self.json, progress, crate::now()).await?;
         Ok(Then::Stop(Ended::No))
+    }
+
+    /// Its lane had waited long enough, and has gone on: shown now it would be out of order.
+    async fn too_late(&self, place: &Place) -> Result<Then, Failure> {
+        let head = Letterhead {
+            kind: "retry".to_owned(),
+            reason: "it came after its lane had gone on without it".to_owned(),
+            told: false,
+        };
+        let letter = self.settler.letter(&self.origin, Some(self.json), &head, crate::now(), 0)?;
+        self.settler.bury(letter).await?;
+        self.settler.tell_skipped(place).await?;
+        Ok(Then::Stop(Ended::Yes))
     }
 
     /// A decision failed: later, or never.

@@ -44,7 +44,7 @@ fn room() -> RoomName {
 impl Room {
     async fn open(lease: Duration) -> Arc<Self> {
         let emulator = Emulator::start(false).await;
-        let clients = Clients::for_tests(&emulator.endpoint()).await;
+        let clients = Clients::for_tests(&emulator.endpoint());
         let table = crate::store::tests::table(&clients, "chat").await;
         let told = Told::default();
         let take = |State(told): State<Told>, Path(id): Path<String>, frame: String| async move {

@@ -7,8 +7,8 @@ use serde_json::json;
 use switchboard_core::Http;
 
 use super::{Deployed, next};
-use crate::Clients;
 use crate::configuration::{Configuration, references};
+use crate::{Clients, moving};
 
 /// One finding: what was looked at, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,18 @@ pub async fn examine(clients: &Clients, functions: &[Deployed]) -> Vec<Finding> 
         let wrong = (state != "Active")
             .then(|| format!("it is {state} — to mend it: look at it in Lambda's console"));
         find(format!("function {}", function.function_name), wrong);
+    }
+    for function in functions {
+        let wrong = match moving::mappings(clients, function).await {
+            Ok(mappings) => mappings
+                .iter()
+                .any(|mapping| mapping.is_paused())
+                .then(|| "it does not listen to its queue — to mend it: switchboard-aws resume".to_owned()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(wrong) = wrong {
+            find(format!("queue of {}", function.function_name), Some(wrong));
+        }
     }
     let values = |name: &str| -> BTreeSet<String> {
         functions.iter().filter_map(|function| function.value(name)).map(str::to_owned).collect()
@@ -87,8 +99,12 @@ async fn parameter(clients: &Clients, path: &str) -> Option<String> {
     let Ok(request) = request else { return Some("its name cannot be sent".to_owned()) };
     match clients.signer.send("ssm", request).await {
         Ok(answer) if answer.status().is_success() => None,
-        Ok(_) => Some(format!(
+        Ok(answer) if String::from_utf8_lossy(answer.body()).contains("ParameterNotFound") => Some(format!(
             "it is not there — to mend it: aws ssm put-parameter --type SecureString --name {path} --value …"
+        )),
+        Ok(answer) => Some(format!(
+            "it cannot be read: {} — to mend it: use credentials that may read it (ssm:GetParameter)",
+            answer.status()
         )),
         Err(failure) => Some(failure.to_string()),
     }

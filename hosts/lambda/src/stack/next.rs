@@ -51,7 +51,7 @@ fn manifest(address: &str) -> Value {
         "oauth_config": { "scopes": { "bot": [
             "channels:history", "groups:history", "channels:read", "groups:read", "users:read", "files:read",
             "files:write", "chat:write", "chat:write.customize", "commands", "metadata.message:read",
-            "reactions:read"
+            "reactions:read", "reactions:write"
         ] } },
         "settings": {
             "event_subscriptions": {

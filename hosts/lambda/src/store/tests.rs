@@ -70,7 +70,7 @@ impl StoreUnderTest for Clocked {
 #[tokio::test]
 async fn the_store_in_dynamodb_keeps_the_contract() {
     let emulator = Emulator::start(false).await;
-    let clients = Clients::for_tests(&emulator.endpoint()).await;
+    let clients = Clients::for_tests(&emulator.endpoint());
     let store = Clocked { table: table(&clients, "contract").await, now: AtomicI64::new(0) };
     store_keeps_its_contract(&store).await;
     emulator.stop().await;
@@ -79,7 +79,7 @@ async fn the_store_in_dynamodb_keeps_the_contract() {
 #[tokio::test]
 async fn the_pages_are_uploaded_as_browsers_are_to_take_them() {
     let emulator = Emulator::start(false).await;
-    let clients = Clients::for_tests(&emulator.endpoint()).await;
+    let clients = Clients::for_tests(&emulator.endpoint());
     let bucket = format!("{}/pages", emulator.endpoint());
     assert!(reqwest::Client::new().put(&bucket).send().await.unwrap().status().is_success());
     let dist = emulator.directory().join("dist");
@@ -104,7 +104,7 @@ async fn the_pages_are_uploaded_as_browsers_are_to_take_them() {
 #[tokio::test]
 async fn files_in_s3_keep_the_contract() {
     let emulator = Emulator::start(false).await;
-    let clients = Clients::for_tests(&emulator.endpoint()).await;
+    let clients = Clients::for_tests(&emulator.endpoint());
     let made = reqwest::Client::new().put(format!("{}/media", emulator.endpoint())).send().await.unwrap();
     assert!(made.status().is_success());
     blobs_keep_their_contract(&Bucket::new(&clients, "media")).await;
