@@ -2,7 +2,8 @@
 //!
 //! It costs nothing while nobody searches, and a bounded number of readings when somebody does: where the bound is
 //! reached the answer says from where to go on, whether anything was found or not. What counts as a match is what the
-//! index of one machine takes for one: all words, marks and case aside, the last one as a beginning.
+//! index of one machine takes for one: all words, marks and case aside, the last one as a beginning. Not yet: scripts that
+//! put no space between words, of which that index knows every letter.
 
 use switchboard_core::{Failure, Order, RoomName, View};
 use unicode_normalization::UnicodeNormalization;
