@@ -293,12 +293,12 @@ mod tests {
     }
 
     #[test]
-    fn where_files_are_kept_for_ever_only_those_of_deleted_messages_go() {
+    fn where_files_are_kept_as_long_as_their_messages_only_those_that_no_message_shows_go() {
         let house = House::new();
         let (stay, go) = house.furnish();
-        assert_eq!(house.old_files(None).remove().unwrap(), 1);
+        assert_eq!(house.old_files(None).remove().unwrap(), 2);
         assert_eq!(house.there(&stay), stay);
-        assert_eq!(house.there(&go), ["never posted", "old"].into());
+        assert_eq!(house.there(&go), ["old"].into());
     }
 
     #[test]
