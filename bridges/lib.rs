@@ -10,7 +10,7 @@ use switchboard_core::Bridge;
 
 mod file_type;
 pub mod settings;
-pub use settings::{ConfigError, Settings};
+pub use settings::{ConfigError, Keys, Settings};
 
 pub mod moderation;
 pub mod slack;
@@ -20,20 +20,25 @@ pub mod web_chat;
 /// Makes a bridge from its part of the configuration.
 type Make = fn(&Settings) -> Result<Arc<dyn Bridge>, ConfigError>;
 
-/// The list: each folder's name, and how its bridge is made.
-const BRIDGES: &[(&str, Make)] = &[
-    ("moderation", |settings| Ok(Arc::new(moderation::Moderation::new(settings)?))),
-    ("slack", |settings| Ok(Arc::new(slack::Slack::new(settings)?))),
-    ("sms", |settings| Ok(Arc::new(sms::Sms::new(settings)?))),
-    ("web_chat", |settings| Ok(Arc::new(web_chat::WebChat::new(settings)?))),
+/// The list: each folder's name, what it is configured with, and how its bridge is made.
+const BRIDGES: &[(&str, Keys, Make)] = &[
+    ("moderation", moderation::KEYS, |settings| Ok(Arc::new(moderation::Moderation::new(settings)?))),
+    ("slack", slack::KEYS, |settings| Ok(Arc::new(slack::Slack::new(settings)?))),
+    ("sms", sms::KEYS, |settings| Ok(Arc::new(sms::Sms::new(settings)?))),
+    ("web_chat", web_chat::KEYS, |settings| Ok(Arc::new(web_chat::WebChat::new(settings)?))),
 ];
+
+/// What the bridges are configured with.
+pub fn keys() -> impl Iterator<Item = Keys> {
+    BRIDGES.iter().map(|(_, keys, _)| *keys)
+}
 
 /// All bridges, configured.
 ///
 /// # Errors
 /// When a bridge's part of the configuration is wrong.
 pub fn all(settings: &Settings) -> Result<Vec<Arc<dyn Bridge>>, ConfigError> {
-    BRIDGES.iter().map(|(_, make)| make(settings)).collect()
+    BRIDGES.iter().map(|(_, _, make)| make(settings)).collect()
 }
 
 /// One bridge: where each function holds only its own secrets, the others cannot be made. `None`: there is no
@@ -42,5 +47,5 @@ pub fn all(settings: &Settings) -> Result<Vec<Arc<dyn Bridge>>, ConfigError> {
 /// # Errors
 /// When its part of the configuration is wrong.
 pub fn one(name: &str, settings: &Settings) -> Option<Result<Arc<dyn Bridge>, ConfigError>> {
-    BRIDGES.iter().find(|(known, _)| *known == name).map(|(_, make)| make(settings))
+    BRIDGES.iter().find(|(known, ..)| *known == name).map(|(_, _, make)| make(settings))
 }

@@ -52,6 +52,15 @@ impl fmt::Debug for Settings {
     }
 }
 
+/// What a bridge is configured with. A host refuses keys that no bridge and not the host itself knows.
+#[derive(Debug, Clone, Copy)]
+pub struct Keys {
+    /// Names of the environment and of the file.
+    pub names: &'static [&'static str],
+    /// Its table in the file.
+    pub section: &'static str,
+}
+
 impl Settings {
     /// A value of the environment or the file; blank counts as absent.
     pub fn get(&self, name: &str) -> Option<&str> {

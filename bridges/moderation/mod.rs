@@ -25,7 +25,7 @@ use switchboard_core::{
     Timestamp, View, What,
 };
 
-use crate::settings::{ConfigError, Settings};
+use crate::settings::{ConfigError, Keys, Settings};
 
 mod config;
 mod decide;
@@ -58,6 +58,9 @@ const fn door(path: &'static str) -> Door {
         max_bytes: MAX_BODY_BYTES,
     }
 }
+
+/// What it is configured with.
+pub(crate) const KEYS: Keys = Keys { names: &[], section: "moderation" };
 
 static DECLARATION: Declaration = Declaration {
     name: "moderation",

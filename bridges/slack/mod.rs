@@ -36,7 +36,7 @@ use switchboard_core::{
 use url::Url;
 
 use self::deeds::Deed;
-use crate::settings::{ConfigError, Settings};
+use crate::settings::{ConfigError, Keys, Settings};
 
 mod commands;
 mod decide;
@@ -61,6 +61,10 @@ mod wire;
 mod tests;
 
 const SIGNED: DoorAccess = DoorAccess::Signed;
+
+/// What it is configured with.
+pub(crate) const KEYS: Keys =
+    Keys { names: &["SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN", "SLACK_API_BASE"], section: "slack" };
 
 static DECLARATION: Declaration = Declaration {
     name: "slack",

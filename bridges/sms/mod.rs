@@ -24,7 +24,7 @@ use switchboard_core::{
     Outcome, Permitted, Ports, Report, Settlement, Timestamp, View, What,
 };
 
-use crate::settings::{ConfigError, Settings};
+use crate::settings::{ConfigError, Keys, Settings};
 
 mod config;
 mod wire;
@@ -53,6 +53,18 @@ use config::Config;
 pub use config::Section;
 
 const CONTENT_TYPES: &[&str] = &["application/x-www-form-urlencoded", "application/json"];
+
+/// What it is configured with.
+pub(crate) const KEYS: Keys = Keys {
+    names: &[
+        "TWILIO_ACCOUNT_SID",
+        "TWILIO_AUTH_TOKEN",
+        "TWILIO_FROM",
+        "TWILIO_MESSAGING_SERVICE_SID",
+        "TWILIO_API_BASE",
+    ],
+    section: "sms",
+};
 
 static DECLARATION: Declaration = Declaration {
     name: "sms",

@@ -20,7 +20,7 @@ use switchboard_core::{
     Sockets, Timestamp, Told, View, What, Word, Write,
 };
 
-use crate::settings::{ConfigError, Settings};
+use crate::settings::{ConfigError, Keys, Settings};
 
 mod config;
 mod decide;
@@ -62,6 +62,10 @@ const fn page(path: &'static str, methods: &'static [&'static str]) -> Door {
         max_bytes: MAX_BODY_BYTES,
     }
 }
+
+/// What it is configured with.
+pub(crate) const KEYS: Keys =
+    Keys { names: &["OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"], section: "chat" };
 
 static DECLARATION: Declaration = Declaration {
     name: "web_chat",

@@ -133,10 +133,15 @@ mod tests {
             .collect()
     }
 
+    fn page(toml: &str, environment: &[(&str, &str)]) -> Page {
+        // Another test of this process may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Page::new(&Settings::for_tests(toml, environment), Client::new().unwrap()).unwrap()
+    }
+
     #[test]
     fn only_our_own_page_and_who_is_no_browser_may_knock() {
-        let settings = Settings::for_tests("[chat]\nhosts = [\"chat.example\"]\n", &[]);
-        let page = Page::new(&settings, Client::new().unwrap()).unwrap();
+        let page = page("[chat]\nhosts = [\"chat.example\"]\n", &[]);
         for good in [
             &[][..],
             &[("origin", "https://hub.example")],
@@ -158,8 +163,7 @@ mod tests {
 
     #[test]
     fn an_address_is_believed_of_our_own_distribution_only() {
-        let settings = Settings::for_tests("", &[("SWITCHBOARD_EDGE", "ours")]);
-        let page = Page::new(&settings, Client::new().unwrap()).unwrap();
+        let page = page("", &[("SWITCHBOARD_EDGE", "ours")]);
         let forwarded = ("x-forwarded-for", "203.0.113.9, 198.51.100.7, 192.0.2.1");
         assert_eq!(page.address(&headers(&[forwarded, (EDGE, "ours")]), "192.0.2.1"), "198.51.100.7");
         assert_eq!(page.address(&headers(&[forwarded, (EDGE, "another")]), "192.0.2.1"), "192.0.2.1");

@@ -14,26 +14,10 @@ use switchboard_rules::wiring::Wiring;
 use toml::Spanned;
 use url::Url;
 
-/// Names that the environment and the file know; what each means is in README.md.
-const NAMES: [&str; 15] = [
-    "TWILIO_ACCOUNT_SID",
-    "TWILIO_AUTH_TOKEN",
-    "TWILIO_FROM",
-    "TWILIO_MESSAGING_SERVICE_SID",
-    "TWILIO_API_BASE",
-    "SLACK_SIGNING_SECRET",
-    "SLACK_BOT_TOKEN",
-    "SLACK_API_BASE",
-    "OIDC_ISSUER",
-    "OIDC_CLIENT_ID",
-    "OIDC_CLIENT_SECRET",
-    "PUBLIC_BASE_URL",
-    "SWITCHBOARD_TOKEN",
-    "SWITCHBOARD_DATA",
-    "SWITCHBOARD_LISTEN",
-];
-/// Tables of the file: the rooms, and the bridges' own.
-const SECTIONS: [&str; 6] = ["rooms", "sms", "slack", "moderation", "chat", "archive"];
+/// The host's own names in the environment and in the file, beside the bridges'; what each means is in README.md.
+const NAMES: [&str; 4] = ["PUBLIC_BASE_URL", "SWITCHBOARD_TOKEN", "SWITCHBOARD_DATA", "SWITCHBOARD_LISTEN"];
+/// The host's own tables of the file.
+const SECTIONS: [&str; 2] = ["rooms", "archive"];
 /// The file that is read when it is there.
 const DEFAULT_FILE: &str = "switchboard.toml";
 /// What a hub with no file has: one room that phones may join, and a channel of the pretend Slack.
@@ -80,7 +64,7 @@ impl Configuration {
         let (file, document) = read_file(flags.config.as_deref())?;
         check_keys(&document)?;
         let mut values = BTreeMap::new();
-        for name in NAMES {
+        for name in names() {
             let from_file = document.text(name)?;
             let given = environment.get(name).filter(|value| !value.trim().is_empty()).cloned().or(from_file);
             values.extend(given.map(|value| (name.to_owned(), value)));
@@ -205,10 +189,17 @@ fn read_file(named: Option<&Path>) -> Result<(Option<PathBuf>, Document), Config
     }
 }
 
+/// Names that the environment and the file know.
+fn names() -> impl Iterator<Item = &'static str> {
+    switchboard_bridges::keys().flat_map(|keys| keys.names).copied().chain(NAMES)
+}
+
 fn check_keys(document: &Document) -> Result<(), ConfigError> {
+    let sections = SECTIONS.into_iter().chain(switchboard_bridges::keys().map(|keys| keys.section));
+    let known: Vec<&str> = names().chain(sections).collect();
     for (key, span) in document.keys()? {
-        if !NAMES.contains(&key.as_str()) && !SECTIONS.contains(&key.as_str()) {
-            let known = NAMES.iter().chain(&SECTIONS).copied().collect::<Vec<_>>().join(", ");
+        if !known.contains(&key.as_str()) {
+            let known = known.join(", ");
             return Err(document
                 .fault(format!("unknown key {key}"), Some(span))
                 .mend(format!("known are: {known}")));

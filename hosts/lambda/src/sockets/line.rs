@@ -15,8 +15,9 @@ use tracing::debug;
 
 use crate::signed::Signer;
 
-/// How long a connection may take to be told something, trying again included.
-const WITHIN: Duration = Duration::from_millis(1500);
+/// How long API Gateway may take for what is said to one connection, trying again included: it answers in
+/// milliseconds, whatever the connection itself does.
+const WITHIN: Duration = Duration::from_secs(5);
 
 /// One stage of a WebSocket API.
 #[derive(Debug, Clone)]
@@ -29,8 +30,8 @@ pub(crate) struct Line {
     rests: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
-/// See [`Line::lease`]: a round of a thousand connections lasts a second, and longer where many are slow.
-const LEASE: Duration = Duration::from_secs(10);
+/// See [`Line::lease`]: a round of a thousand connections lasts a second, and longer where API Gateway is slow.
+const LEASE: Duration = Duration::from_secs(15);
 /// Rests that are over are forgotten when there are so many.
 const SWEEP_AT: usize = 1024;
 

@@ -121,6 +121,16 @@ impl Archive {
         Ok(self.open()?.query_row("SELECT COALESCE(MIN(position), 0) FROM events", [], |row| row.get(0))?)
     }
 
+    /// The position up to which every listener has heard everything.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) fn heard_by_all(&self) -> Result<i64> {
+        let sql = "SELECT COALESCE((SELECT MIN(position) - 1 FROM deliveries WHERE state < 2), \
+                   (SELECT MAX(position) FROM events), 0)";
+        Ok(self.open()?.query_row(sql, [], |row| row.get(0))?)
+    }
+
     /// The id of the event at a position, as it is stored; `None` where there is none.
     ///
     /// # Errors
