@@ -244,6 +244,7 @@ async fn nothing_that_is_said_is_obeyed_by_another_surface() {
             (&json!(200), &json!([])),
             "no TwiML of theirs"
         );
+        house.in_turn().await;
     }
     until("all are shown", || async { house.channel(CHANNEL).await.len() == said.len() }).await;
     for (message, text) in house.channel(CHANNEL).await.iter().zip(said) {
