@@ -58,7 +58,7 @@ check: pages
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM)/bin/sam validate --lint --template template.yaml
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_SOAK_S=60 $(CARGO) test --workspace --locked --no-fail-fast
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_STORIES_ON=aws \
-		$(CARGO) test --locked --no-fail-fast --package switchboard-stories $(AWS_STORIES:%=--test %)
+		$(CARGO) test --workspace --locked --no-fail-fast $(AWS_STORIES:%=--test %)
 
 ## The official clients (Python, Node), the emulator of AWS, what checks the template, what drives a browser, Chromium
 ## with a font of emoji, and strace.
@@ -148,11 +148,11 @@ destroy: $(SAM)/.done
 soak: setup
 	$(CARGO) build --workspace --bins --locked
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_KILLS=200 \
-		$(CARGO) test --locked --package switchboard-stories --test crash -- --nocapture
+		$(CARGO) test --workspace --locked --test crash -- --nocapture
 	SWITCHBOARD_SOAK_S=3600 $(CARGO) test --release --locked --package switchboard-rules --test agreement -- --nocapture
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_STORIES_ON=aws \
-		$(CARGO) test --locked --no-fail-fast --package switchboard-stories $(MORE_AWS_STORIES:%=--test %)
-	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(CARGO) test --locked --no-fail-fast --package switchboard-stories \
+		$(CARGO) test --workspace --locked --no-fail-fast $(MORE_AWS_STORIES:%=--test %)
+	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(CARGO) test --workspace --locked --no-fail-fast \
 		--test cost --test sustained -- --ignored --nocapture
 
 clean:

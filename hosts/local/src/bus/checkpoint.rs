@@ -65,7 +65,7 @@ pub(super) fn take_over(db: &Shared, every: i64) -> rusqlite::Result<(Checkpoint
     let (wanted, asked) = sync_channel(1);
     let (pages, copied) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicBool::new(false)));
     let mut connection = lock(db);
-    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // The hook takes the place of SQLite's own, which makes the checkpoints.
     let seen = Arc::clone(&pages);
     connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
         seen.store(i64::from(pages), Ordering::Relaxed);
