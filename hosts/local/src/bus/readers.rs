@@ -91,3 +91,28 @@ impl Readers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_read_is_shown_only_when_it_is_on_disk() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("hub.sqlite3");
+        let _writer = database::open_for_writing(&path, &["echo"]).unwrap();
+        let progress = Arc::new(Progress::new());
+        let readers = Arc::new(Readers::new(&path, &["echo"], Arc::clone(&progress)));
+        let number = progress.seal();
+        let mut reading = Box::pin(readers.read("echo", Timestamp::from_ms(0), |_| Ok(())));
+        assert!(
+            tokio::time::timeout(Duration::from_millis(300), &mut reading).await.is_err(),
+            "the turn that it may have seen is not on disk"
+        );
+        progress.keep(number);
+        reading.await.unwrap();
+        readers.read("echo", Timestamp::from_ms(0), |_| Ok(())).await.unwrap();
+    }
+}
