@@ -10,5 +10,6 @@ pub mod attempt;
 pub mod handover;
 pub mod http;
 pub mod limits;
+pub mod pages;
 pub mod rooms;
 pub mod sign_in;

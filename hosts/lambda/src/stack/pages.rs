@@ -27,15 +27,7 @@ pub struct File {
 
 impl File {
     fn content_type(&self) -> &'static str {
-        match self.name.rsplit('.').next().unwrap_or_default() {
-            "html" => "text/html; charset=utf-8",
-            "js" => "text/javascript; charset=utf-8",
-            "css" => "text/css; charset=utf-8",
-            "svg" => "image/svg+xml",
-            "png" => "image/png",
-            "webmanifest" => "application/manifest+json",
-            _ => "application/octet-stream",
-        }
+        switchboard_hosts::pages::content_type(&self.name)
     }
 
     fn kept(&self) -> &'static str {

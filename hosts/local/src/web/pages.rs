@@ -124,7 +124,10 @@ fn send(page: &Page, method: &Method, headers: &HeaderMap) -> Response {
         answer.insert(header::ETAG, tag);
     }
     answer.insert(header::VARY, HeaderValue::from_static("accept-encoding, accept"));
-    answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(page.path)));
+    answer.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(switchboard_hosts::pages::content_type(page.path)),
+    );
     let kept = if hashed { FOREVER } else { "no-cache" };
     answer.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
     if let Some(encoding) = encoding {
@@ -145,18 +148,6 @@ fn accepts(headers: &HeaderMap, encoding: &str) -> bool {
         };
         part.next().is_some_and(|name| name.eq_ignore_ascii_case(encoding)) && !part.any(refused)
     })
-}
-
-fn content_type(path: &str) -> &'static str {
-    match path.rsplit('.').next().unwrap_or_default() {
-        "html" => "text/html; charset=utf-8",
-        "js" => "text/javascript; charset=utf-8",
-        "css" => "text/css; charset=utf-8",
-        "svg" => "image/svg+xml",
-        "png" => "image/png",
-        "webmanifest" => "application/manifest+json",
-        _ => "application/octet-stream",
-    }
 }
 
 #[cfg(test)]
