@@ -34,6 +34,7 @@ mod shown;
 mod sign_in;
 mod store;
 mod wire;
+pub mod words;
 
 #[cfg(test)]
 mod described;
