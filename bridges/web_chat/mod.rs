@@ -103,6 +103,7 @@ pub struct WebChat {
     guests: bool,
 }
 
+    pages: &'static [&'static str],
 impl WebChat {
     /// Reads `[chat]`.
     ///
@@ -116,6 +117,7 @@ impl WebChat {
             guests: config.takes_guests(settings.listens_on),
             config,
         })
+            pages: settings.pages,
     }
 
     fn is_listed(&self, room: &RoomName) -> bool {

@@ -79,6 +79,7 @@ impl Configuration {
             rooms: Arc::new(rooms),
             links: Links::new(base, key),
             listens_on: None,
+            pages: &["chat"],
             carries: CARRIES,
             document,
         })

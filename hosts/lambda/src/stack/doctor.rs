@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::json;
 use switchboard_core::Http;
 
-use super::{Deployed, next};
+use super::{Deployed, chat, next};
 use crate::configuration::{Configuration, references};
 use crate::{Clients, moving};
 
@@ -81,6 +81,9 @@ pub async fn examine(clients: &Clients, functions: &[Deployed]) -> Vec<Finding> 
         Err(error) => find("doors".to_owned(), Some(error.to_string())),
     }
     findings
+    if let Some(address) = next::chat(functions) {
+        findings.extend(chat::examine(clients, address).await);
+    }
 }
 
 /// The parameters that any function refers to.
