@@ -65,8 +65,10 @@ const fn page(path: &'static str, methods: &'static [&'static str]) -> Door {
 }
 
 /// What it is configured with.
-pub(crate) const KEYS: Keys =
-    Keys { names: &["OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"], section: "chat" };
+pub(crate) const KEYS: Keys = Keys {
+    names: &["OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "OIDC_REACHED_AT"],
+    section: "chat",
+};
 
 static DECLARATION: Declaration = Declaration {
     name: "web_chat",
@@ -101,9 +103,9 @@ pub struct WebChat {
     links: Links,
     config: Chat,
     guests: bool,
+    pages: &'static [&'static str],
 }
 
-    pages: &'static [&'static str],
 impl WebChat {
     /// Reads `[chat]`.
     ///
@@ -115,9 +117,9 @@ impl WebChat {
             rooms: Arc::clone(&settings.rooms),
             links: settings.links.clone(),
             guests: config.takes_guests(settings.listens_on),
+            pages: settings.pages,
             config,
         })
-            pages: settings.pages,
     }
 
     fn is_listed(&self, room: &RoomName) -> bool {

@@ -4,12 +4,15 @@ Reads one JSON object a line ({"do": NAME, ...}) and answers each with one line:
 Run with the emulator's address; with a deed's name after it, that is all it does.
 """
 
+import base64
 import functools
+import hashlib
 import io
 import json
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -218,6 +221,61 @@ def trace(word):
 
     places = known_by(word) or {f"#{word}"} if query(f"e#{word}") else known_by(word)
     # What belongs to the same messages belongs to the story.
+def distribution():
+    """The name of the pages' distribution."""
+    found = client("cloudfront").get_distribution(Id=resources()["Distribution"])
+    return found["Distribution"]["DomainName"]
+
+
+def at_the_edge(path):
+    """What the function at the edge makes of a path. The emulator has no TestFunction: its live code is run here."""
+    name = resources()["SocketPath"].rsplit("/", 1)[-1]
+    code = client("cloudfront").get_function(Name=name, Stage="LIVE")["FunctionCode"].read().decode()
+    event = json.dumps({"request": {"method": "GET", "uri": path, "querystring": {}, "headers": {}, "cookies": {}}})
+    program = f"{code}\nconsole.log(handler({event}).uri)"
+    return subprocess.run(["node", "-e", program], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def account(mail, name, password, group):
+    """Makes an account of the user pool."""
+    cognito, pool = client("cognito-idp"), resources()["People"]
+    said = {"email": mail, "email_verified": "true", "name": name}
+    attributes = [{"Name": key, "Value": value} for key, value in said.items()]
+    made = cognito.admin_create_user(UserPoolId=pool, Username=mail, UserAttributes=attributes, MessageAction="SUPPRESS")
+    user = made["User"]["Username"]
+    cognito.admin_set_user_password(UserPoolId=pool, Username=user, Password=password, Permanent=True)
+    cognito.create_group(UserPoolId=pool, GroupName=group)
+    cognito.admin_add_user_to_group(UserPoolId=pool, Username=user, GroupName=group)
+
+
+def tokens_of_another_client(mail, password):
+    """What the pool gives an account for a client that is not the chat."""
+    cognito, pool = client("cognito-idp"), resources()["People"]
+    flows = ["ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]
+    other = cognito.create_user_pool_client(UserPoolId=pool, ClientName="another", ExplicitAuthFlows=flows)
+    words = {"USERNAME": mail, "PASSWORD": password}
+    begun = cognito.initiate_auth(
+        ClientId=other["UserPoolClient"]["ClientId"], AuthFlow="USER_PASSWORD_AUTH", AuthParameters=words
+    )
+    return begun["AuthenticationResult"]
+
+
+def sign_as_the_pool(state, use, claims):
+    """A token of these claims, signed with the pool's own key for tokens of that use."""
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import padding
+
+    pem = pathlib.Path(state, "cognito-pool-keys", f"{resources()['People']}-{use}.pem").read_bytes()
+    key = serialization.load_pem_private_key(pem, None)
+    public = key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    kid = base64.b64encode(hashlib.sha256(public).digest()).decode()
+    part = lambda value: base64.urlsafe_b64encode(value).rstrip(b"=")
+    said = b".".join(part(json.dumps(it).encode()) for it in ({"alg": "RS256", "kid": kid}, claims))
+    return (said + b"." + part(key.sign(said, padding.PKCS1v15(), hashes.SHA256()))).decode()
+
+
     details = [read(place)["detail"] for place in places]
     messages = {detail.get("message", {}).get("id") or detail.get("message_id") for detail in details}
     for message in messages - {None}:
@@ -472,4 +530,9 @@ for line in sys.stdin:
         answer = {"ok": DEEDS[asked.pop("do")](**asked)}
     except Exception as error:  # whatever it is, the test shows it
         answer = {"error": f"{type(error).__name__}: {error}"}
+    "distribution": distribution,
+    "at-the-edge": at_the_edge,
+    "account": account,
+    "tokens-of-another-client": tokens_of_another_client,
+    "sign-as-the-pool": sign_as_the_pool,
     print(json.dumps(answer, default=str), flush=True)

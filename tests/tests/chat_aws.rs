@@ -9,6 +9,9 @@ use switchboard_stories::issuer::{Browser, Issuer};
 use switchboard_stories::{House, LOBBY, PATIENCE, PUBLIC, deployed, until};
 use tokio_tungstenite::tungstenite::Message;
 
+#[path = "aws/accounts.rs"]
+mod accounts;
+
 const PHONE: &str = "+14155550123";
 const CHANNEL: &str = "C0LOBBY";
 

@@ -72,6 +72,8 @@ impl Stack {
                     "PublicBaseUrl": PUBLIC,
                     "SocketsEndpoint": format!("{}/_aws/execute-api", emulator.endpoint()),
                     "TwilioAccountSid": TWILIO_ACCOUNT,
+                    "PagesAddress": PUBLIC,
+                    "PeopleEndpoint": emulator.endpoint(),
                     "TwilioFrom": HUB_NUMBER,
                     "TwilioApiBase": format!("{sandbox}/twilio"),
                     "OidcClientSecretParameter": "/switchboard/oidc-client-secret",
@@ -109,6 +111,16 @@ impl Stack {
 
     /// Asks the emulator something that `tests/clients/aws.py` knows to ask.
     pub async fn ask(&self, deed: &str) -> Value {
+    /// Where its services are asked.
+    pub fn endpoint(&self) -> String {
+        self.emulator.endpoint()
+    }
+
+    /// A directory that ends with it; `state` in it has what the emulator keeps.
+    pub fn directory(&self) -> std::path::PathBuf {
+        self.emulator.directory()
+    }
+
         self.ask_with(json!({ "do": deed })).await
     }
 
