@@ -57,7 +57,10 @@ def deploy(artifact_path, template, wiring, parameters, secrets):
         body = file.read().replace("CodeUri: target/lambda/", "CodeUri: s3://artifacts/artifact.zip")
     s3.put_object(Bucket="artifacts", Key="template.yaml", Body=body.encode())
     for name, value in secrets.items():
-        ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+        if parameters["SecretsIn"] == "SecretsManager":
+            client("secretsmanager").create_secret(Name=name, SecretString=value)
+        else:
+            ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
     stacks.create_stack(
         StackName=STACK,
         TemplateURL=f"{ENDPOINT}/artifacts/template.yaml",
@@ -162,17 +165,35 @@ def give_again(function, body):
     return json.loads(answer["Payload"].read())
 
 
-def hasten():
-    """Lets every timer of the gate come due now."""
-    dynamodb, known, now = client("dynamodb"), resources(), int(time.time() * 1000)
-    timers = [row for row in scan(known["ModerationTable"]) if row["pk"] == "t#"]
-    for timer in timers:
-        row = {"pk": {"S": "t#"}, "sk": {"S": timer["sk"]}, "due": {"N": str(now)}, "body": {"S": timer["body"]}}
-        dynamodb.put_item(TableName=known["ModerationTable"], Item=row)
-        due = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now / 1000)) + f".{now % 1000:03}Z"
-        for _ in "once", "and again":
-            send("ModerationQueue", json.dumps({"switchboard": {"timer": {"key": timer["sk"], "due": due}}}))
-    return len(timers)
+def timers():
+    """How many timers the gate has, and how many of them wait for the Scheduler."""
+    schedules = client("scheduler").list_schedules(NamePrefix=f"{STACK}-")["Schedules"]
+    rows = [row for row in scan(resources()["ModerationTable"]) if row["pk"] == "t#"]
+    return {"timers": len(rows), "schedules": len(schedules)}
+
+
+def let_the_scheduler_wake():
+    """Makes every timer that waits for the Scheduler due now, and has the Scheduler wake it: the messages that it sends."""
+    sent = []
+    scheduler, dynamodb = client("scheduler"), client("dynamodb")
+    for listed in scheduler.list_schedules(NamePrefix=f"{STACK}-")["Schedules"]:
+        schedule = scheduler.get_schedule(Name=listed["Name"])
+        timer = json.loads(schedule["Target"]["Input"])["switchboard"]["timer"]
+        now = int(time.time() * 1000)
+        timer["due"] = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now / 1000)) + f".{now % 1000:03}Z"
+        dynamodb.update_item(
+            TableName=resources()["ModerationTable"],
+            Key={"pk": {"S": "t#"}, "sk": {"S": timer["key"]}},
+            UpdateExpression="SET due = :due",
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeValues={":due": {"N": str(now)}},
+        )
+        kept = {name: schedule[name] for name in ("Name", "FlexibleTimeWindow", "ActionAfterCompletion")}
+        sent.append(json.dumps({"switchboard": {"timer": timer}}))
+        target = schedule["Target"] | {"Input": sent[-1]}
+        at = time.strftime("at(%Y-%m-%dT%H:%M:%S)", time.gmtime())
+        scheduler.update_schedule(**kept, ScheduleExpression=at, Target=target)
+    return sent
 
 
 def connections():
@@ -200,27 +221,6 @@ def lose_connections(of):
             rename(row, connection)
 
 
-def trace(word):
-    """What the journal knows by a word: envelopes, oldest first."""
-    dynamodb, table = client("dynamodb"), resources()["JournalTable"]
-
-    def query(partition):
-        pages = dynamodb.get_paginator("query").paginate(
-            TableName=table,
-            ConsistentRead=True,
-            KeyConditionExpression="pk = :p",
-            ExpressionAttributeValues={":p": {"S": partition}},
-        )
-        return [item for page in pages for item in page["Items"]]
-
-    def known_by(word):
-        return {item["sk"]["S"] for item in query(f"w#{word}")}
-
-    def read(place):
-        return json.loads(query("e#" + place.split("#", 1)[1])[0]["event"]["S"])
-
-    places = known_by(word) or {f"#{word}"} if query(f"e#{word}") else known_by(word)
-    # What belongs to the same messages belongs to the story.
 def distribution():
     """The name of the pages' distribution."""
     found = client("cloudfront").get_distribution(Id=resources()["Distribution"])
@@ -276,6 +276,27 @@ def sign_as_the_pool(state, use, claims):
     return (said + b"." + part(key.sign(said, padding.PKCS1v15(), hashes.SHA256()))).decode()
 
 
+def trace(word):
+    """What the journal knows by a word: envelopes, oldest first."""
+    dynamodb, table = client("dynamodb"), resources()["JournalTable"]
+
+    def query(partition):
+        pages = dynamodb.get_paginator("query").paginate(
+            TableName=table,
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :p",
+            ExpressionAttributeValues={":p": {"S": partition}},
+        )
+        return [item for page in pages for item in page["Items"]]
+
+    def known_by(word):
+        return {item["sk"]["S"] for item in query(f"w#{word}")}
+
+    def read(place):
+        return json.loads(query("e#" + place.split("#", 1)[1])[0]["event"]["S"])
+
+    places = known_by(word) or {f"#{word}"} if query(f"e#{word}") else known_by(word)
+    # What belongs to the same messages belongs to the story.
     details = [read(place)["detail"] for place in places]
     messages = {detail.get("message", {}).get("id") or detail.get("message_id") for detail in details}
     for message in messages - {None}:
@@ -354,6 +375,7 @@ ASKED = {
     "events": ["PutEvents"],
     "s3": ["GetObject", "PutObject", "HeadObject"],
     "sqs": ["SendMessage"],
+    "secretsmanager": ["GetSecretValue"],
     "ssm": ["GetParameter"],
 }
 MEMBERS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
@@ -504,9 +526,15 @@ DEEDS = {
     "redrive": redrive,
     "send": send,
     "give-again": give_again,
-    "hasten": hasten,
+    "timers": timers,
+    "let-the-scheduler-wake": let_the_scheduler_wake,
     "connections": connections,
     "lose-connections": lose_connections,
+    "distribution": distribution,
+    "at-the-edge": at_the_edge,
+    "account": account,
+    "tokens-of-another-client": tokens_of_another_client,
+    "sign-as-the-pool": sign_as_the_pool,
     "trace": trace,
     "journal": journal,
     "logs": logs,
@@ -530,9 +558,4 @@ for line in sys.stdin:
         answer = {"ok": DEEDS[asked.pop("do")](**asked)}
     except Exception as error:  # whatever it is, the test shows it
         answer = {"error": f"{type(error).__name__}: {error}"}
-    "distribution": distribution,
-    "at-the-edge": at_the_edge,
-    "account": account,
-    "tokens-of-another-client": tokens_of_another_client,
-    "sign-as-the-pool": sign_as_the_pool,
     print(json.dumps(answer, default=str), flush=True)

@@ -44,8 +44,9 @@ impl Asked {
 }
 
 impl Stack {
-    /// Deploys the house into an emulator of its own. `wiring` replaces the embedded one.
-    pub async fn deploy(configuration: &str, sandbox: &str, wiring: Option<&Path>) -> Self {
+    /// Deploys the house into an emulator of its own. `wiring` replaces the embedded one; `secrets_in` is what the
+    /// template's parameter of that name says.
+    pub async fn deploy(configuration: &str, sandbox: &str, wiring: Option<&Path>, secrets_in: &str) -> Self {
         let emulator = Emulator::start(true).await;
         let mut child = Command::new(tools().join("aws/bin/python"))
             .arg(scripts().join("aws.py"))
@@ -68,12 +69,13 @@ impl Stack {
                 "parameters": {
                     "Emulator": "yes",
                     "KeepDataOnDelete": "no",
+                    "SecretsIn": secrets_in,
                     "RoomsAndPolicy": configuration,
                     "PublicBaseUrl": PUBLIC,
-                    "SocketsEndpoint": format!("{}/_aws/execute-api", emulator.endpoint()),
-                    "TwilioAccountSid": TWILIO_ACCOUNT,
                     "PagesAddress": PUBLIC,
                     "PeopleEndpoint": emulator.endpoint(),
+                    "SocketsEndpoint": format!("{}/_aws/execute-api", emulator.endpoint()),
+                    "TwilioAccountSid": TWILIO_ACCOUNT,
                     "TwilioFrom": HUB_NUMBER,
                     "TwilioApiBase": format!("{sandbox}/twilio"),
                     "OidcClientSecretParameter": "/switchboard/oidc-client-secret",
@@ -109,8 +111,6 @@ impl Stack {
         &self.sockets
     }
 
-    /// Asks the emulator something that `tests/clients/aws.py` knows to ask.
-    pub async fn ask(&self, deed: &str) -> Value {
     /// Where its services are asked.
     pub fn endpoint(&self) -> String {
         self.emulator.endpoint()
@@ -121,6 +121,8 @@ impl Stack {
         self.emulator.directory()
     }
 
+    /// Asks the emulator something that `tests/clients/aws.py` knows to ask.
+    pub async fn ask(&self, deed: &str) -> Value {
         self.ask_with(json!({ "do": deed })).await
     }
 
