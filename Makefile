@@ -7,6 +7,7 @@ TOOLS := $(TARGET)/tools
 VENV := $(TOOLS)/venv
 AWS := $(TOOLS)/aws
 SAM := $(TOOLS)/sam
+MOTO := $(TOOLS)/moto
 NODE := $(TOOLS)/node
 BROWSER := $(TOOLS)/browser
 LIGHTHOUSE := $(TOOLS)/lighthouse
@@ -72,7 +73,8 @@ setup: $(VENV)/.done $(AWS)/.done $(SAM)/.done $(NODE)/.done $(BROWSER)/.done
 $(VENV)/.done: tests/clients/requirements.txt
 $(AWS)/.done: tests/clients/requirements-aws.txt
 $(SAM)/.done: tests/clients/requirements-sam.txt
-$(VENV)/.done $(AWS)/.done $(SAM)/.done:
+$(MOTO)/.done: tests/clients/requirements-moto.txt
+$(VENV)/.done $(AWS)/.done $(SAM)/.done $(MOTO)/.done:
 	@command -v python3 >/dev/null || { echo "python3 is missing: install it and try again" >&2; exit 1; }
 	python3 -m venv $(@D)
 	$(@D)/bin/pip install --quiet --requirement $<
@@ -145,10 +147,12 @@ destroy: $(SAM)/.done
 	SAM_CLI_TELEMETRY=0 $(SAM)/bin/sam delete --stack-name $(STACK)
 
 ## The long tests: 200 kills; an hour of random rules and events; every story told of the deployed house.
-soak: setup
+soak: setup $(MOTO)/.done
 	$(CARGO) build --workspace --bins --locked
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_KILLS=200 \
 		$(CARGO) test --workspace --locked --test crash -- --nocapture
+	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" \
+		$(CARGO) test --locked --package switchboard-lambda --lib second_opinion -- --ignored
 	SWITCHBOARD_SOAK_S=3600 $(CARGO) test --release --locked --package switchboard-rules --test agreement -- --nocapture
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_STORIES_ON=aws \
 		$(CARGO) test --workspace --locked --no-fail-fast $(MORE_AWS_STORIES:%=--test %)

@@ -129,6 +129,9 @@ fn size(entry: &PutEventsRequestEntry) -> usize {
 }
 
 #[cfg(test)]
+mod second_opinion;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

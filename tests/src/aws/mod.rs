@@ -2,7 +2,9 @@
 //! to it.
 
 mod emulator;
+mod moto;
 mod stack;
 
 pub use emulator::Emulator;
+pub use moto::Moto;
 pub use stack::{Stack, TOKEN};

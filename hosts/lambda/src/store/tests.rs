@@ -32,6 +32,11 @@ pub(crate) async fn table(clients: &Clients, name: &str) -> Table {
     Table::new(clients.tables.clone(), name)
 }
 
+/// A new table for the contract's suite.
+pub(crate) async fn store(clients: &Clients) -> impl StoreUnderTest + use<> {
+    Clocked { table: table(clients, "contract").await, now: AtomicI64::new(0) }
+}
+
 /// The table with a clock that the suite sets.
 struct Clocked {
     table: Table,
@@ -71,8 +76,7 @@ impl StoreUnderTest for Clocked {
 async fn the_store_in_dynamodb_keeps_the_contract() {
     let emulator = Emulator::start(false).await;
     let clients = Clients::for_tests(&emulator.endpoint());
-    let store = Clocked { table: table(&clients, "contract").await, now: AtomicI64::new(0) };
-    store_keeps_its_contract(&store).await;
+    store_keeps_its_contract(&store(&clients).await).await;
     emulator.stop().await;
 }
 
