@@ -14,16 +14,16 @@
 //! not say who did). Nobody changes a message of another surface; a moderator takes it back, and so does whoever may ask the gate's door.
 
 use switchboard_core::event::{
-    Change, MAX_EVENT_BYTES, MessageDeleted, MessageJudged, Reaction, ReactionChanged, Reason, RoomChanged,
+    Change, MAX_EVENT_BYTES, MessageDeleted, MessageJudged, MessageSaid, Reaction, ReactionChanged, Reason,
+    RoomChanged,
 };
 use switchboard_core::{
-    Detail, Event, EventId, Expect, Failure, Message, MessageId, Outcome, Reply, Revision, Sender, Surface,
+    Detail, Event, EventId, Expect, Failure, Message, MessageId, Outcome, Revision, Sender, Surface,
     TimerChange, Timestamp, View, Write,
 };
 
 use super::policy::{Decision, Verdict};
 use super::store::{self, MAX_REACTIONS, MAX_WITHDRAWALS, Record, Seen, Status};
-use super::wire::{Done, Order, Verb};
 use super::{Moderation, pace};
 
 /// For so long a reaction waits for its message, which a bus without order may deliver second.
@@ -39,7 +39,7 @@ pub(super) struct Gate<'a> {
     rules: &'a Moderation,
     cause: &'a str,
     now: Timestamp,
-    view: &'a dyn View,
+    pub(super) view: &'a dyn View,
 }
 
 impl Moderation {
@@ -53,7 +53,20 @@ fn may_change(sender: &Sender, who: &Sender) -> bool {
     sender.surface == who.surface && (sender.surface == Surface::Slack || sender.address == who.address)
 }
 
-fn because(rule: &str, found: &str) -> Vec<Reason> {
+/// Is nothing known of a message but what came before it?
+fn not_come(record: Option<&Record>) -> bool {
+    record.is_none_or(|record| record.status == Status::Parked)
+}
+
+/// What is known of a message; if nothing is and a room shows it, it was forgotten, and is what the room shows.
+fn forgotten(known: Option<Record>, shown: Option<&Message>) -> Option<Record> {
+    match shown {
+        Some(shown) if not_come(known.as_ref()) => Some(Record::of(Status::Shown, shown)),
+        _ => known,
+    }
+}
+
+pub(super) fn because(rule: &str, found: &str) -> Vec<Reason> {
     vec![Reason { rule: rule.to_owned(), found: found.to_owned() }]
 }
 
@@ -131,8 +144,12 @@ impl Gate<'_> {
     }
 
     /// Somebody changed what they had said.
-    pub(super) async fn edited(&self, edit: &Message) -> Result<Outcome, Failure> {
+    pub(super) async fn edited(&self, said: &MessageSaid) -> Result<Outcome, Failure> {
+        let edit = &said.message;
         let Seen { value, expect } = store::message(self.view, &edit.id).await?;
+        if said.kept && not_come(value.as_ref()) {
+            return self.edited_long_after(edit, expect).await;
+        }
         let mut outcome = Outcome::nothing();
         let Some(mut record) = value else {
             self.park(&mut outcome, edit, Vec::new(), expect)?;
@@ -190,12 +207,28 @@ impl Gate<'_> {
         Ok(outcome)
     }
 
+    /// An edit of what the room shows and the gate has forgotten.
+    async fn edited_long_after(&self, edit: &Message, expect: Expect) -> Result<Outcome, Failure> {
+        let mut outcome = Outcome::nothing();
+        let (verdict, pace) = self.judge(edit).await?;
+        outcome.writes.extend(pace);
+        if verdict.decision == Decision::Allow {
+            self.remember(&mut outcome, &Record::of(Status::Shown, edit), edit, expect)?;
+            self.show(&mut outcome, Change::Edited, edit.clone(), None, None).await?;
+        } else {
+            // What stands is not known here, so nothing is remembered.
+            self.block(&mut outcome, edit, verdict.reasons);
+        }
+        Ok(outcome)
+    }
+
     /// Somebody withdrew what they had said.
     pub(super) async fn deleted(&self, deleted: &MessageDeleted) -> Result<Outcome, Failure> {
         let Seen { value, expect } = store::message(self.view, &deleted.message_id).await?;
         let mut outcome = Outcome::nothing();
         // Nothing that is less than any revision: it has not come.
-        let mut record = value.unwrap_or_else(|| Record::gone(Status::Parked, Revision(0)));
+        let mut record = forgotten(value, deleted.shown.as_ref())
+            .unwrap_or_else(|| Record::gone(Status::Parked, Revision(0)));
         let tombstone = Record::gone(Status::Deleted, record.revision);
         let who = &deleted.sender;
         match (record.status, record.message.take()) {
@@ -244,7 +277,8 @@ impl Gate<'_> {
     ) -> Result<Outcome, Failure> {
         let Seen { value, expect } = store::message(self.view, &reaction.message_id).await?;
         let mut outcome = Outcome::nothing();
-        let mut record = match value {
+        let was_forgotten = reaction.shown.is_some() && not_come(value.as_ref());
+        let mut record = match forgotten(value, reaction.shown.as_ref()) {
             Some(record) if record.status == Status::Shown => record,
             None | Some(Record { status: Status::Parked, .. })
                 if self.now.since(happened).as_secs() < REACTION_WAITS_S =>
@@ -265,48 +299,13 @@ impl Gate<'_> {
         match (reaction.added, there) {
             (true, None) if record.reactions.len() < MAX_REACTIONS => record.reactions.push(mark),
             (false, Some(place)) => drop(record.reactions.remove(place)),
+            // Put there before the gate forgot the message.
+            (false, None) if was_forgotten => {}
             _ => return Ok(outcome),
         }
         self.remember(&mut outcome, &record, &message, expect)?;
         let shown = Reaction { name: reaction.reaction.clone(), added: reaction.added };
         self.show(&mut outcome, Change::Reacted, message, Some(&reaction.sender), Some(shown)).await?;
-        Ok(outcome)
-    }
-
-    /// An operator wants something done.
-    pub(super) async fn ordered(&self, order: &Order) -> Result<Outcome, Failure> {
-        let Seen { value, expect } = store::message(self.view, &order.message).await?;
-        let Some(mut record) = value else { return Err(Failure::refuse(404, "no such message")) };
-        let mut outcome = Outcome::nothing();
-        let seq = match (order.verb, record.status, record.message.take()) {
-            (Verb::Retract, Status::Shown, Some(message)) => {
-                let gone = Record::gone(Status::Blocked, record.revision);
-                self.remember(&mut outcome, &gone, &message, expect)?;
-                Some(self.show(&mut outcome, Change::Retracted, message, None, None).await?)
-            }
-            (Verb::Release, Status::Held, Some(message)) => {
-                let shown = Record { revision: record.revision, ..Record::of(Status::Shown, &message) };
-                self.remember(&mut outcome, &shown, &message, expect)?;
-                Some(self.show(&mut outcome, Change::Posted, message, None, None).await?)
-            }
-            (Verb::Block, Status::Held, Some(message)) => {
-                let gone = Record::gone(Status::Blocked, record.revision);
-                self.remember(&mut outcome, &gone, &message, expect)?;
-                self.block(&mut outcome, &message, because("operator", "blocked by hand"));
-                None
-            }
-            (_, Status::Parked, _) => return Err(Failure::refuse(404, "no such message")),
-            (_, status, _) => {
-                let state = match status {
-                    Status::Shown => "shown",
-                    Status::Held => "held",
-                    Status::Deleted => "deleted",
-                    Status::Blocked | Status::Parked => "blocked",
-                };
-                return Err(Failure::refuse(409, format!("the message is {state}")));
-            }
-        };
-        outcome.reply = Some(Reply::json(&Done { message_id: &order.message, seq })?);
         Ok(outcome)
     }
 
@@ -369,7 +368,7 @@ impl Gate<'_> {
         Ok(())
     }
 
-    fn block(&self, outcome: &mut Outcome, message: &Message, reasons: Vec<Reason>) {
+    pub(super) fn block(&self, outcome: &mut Outcome, message: &Message, reasons: Vec<Reason>) {
         let mut message = message.clone();
         if !fits_on_the_bus(&message) {
             message.text = "[too large to be passed on]".to_owned();
@@ -385,7 +384,7 @@ impl Gate<'_> {
     }
 
     /// Shows a change to the room, as its next one.
-    async fn show(
+    pub(super) async fn show(
         &self,
         outcome: &mut Outcome,
         change: Change,
@@ -405,7 +404,7 @@ impl Gate<'_> {
         Ok(seq)
     }
 
-    fn remember(
+    pub(super) fn remember(
         &self,
         outcome: &mut Outcome,
         record: &Record,
