@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use switchboard_stories::chat::{Guest, guest};
-use switchboard_stories::{House, LOBBY, until};
+use switchboard_stories::{ANN, CHANNEL, House, LOBBY, until};
 
-use crate::{CHANNEL, PHONE, texts};
+use super::texts;
 
 #[tokio::test]
 async fn two_people_talk_see_each_other_and_nobody_takes_a_name() {
@@ -52,12 +52,12 @@ async fn two_people_talk_see_each_other_and_nobody_takes_a_name() {
 #[tokio::test]
 async fn a_phone_and_slack_are_in_the_room_and_each_message_says_where_it_got_to() {
     let house = House::open_here(LOBBY).await;
-    house.join("lobby", &[(PHONE, "Pat")]).await;
+    house.join("lobby", &[(ANN, "Pat")]).await;
     let ann = Guest::sign_in(&house.hub.base(), "Ann").await;
     let mut socket = ann.connect(json!({ "lobby": {} })).await;
     socket.hear("hello").await;
     let id = socket.post("1", "lobby", "is anybody there?").await;
-    house.expect_heard(PHONE, &["Ann: is anybody there?"]).await;
+    house.expect_heard(ANN, &["Ann: is anybody there?"]).await;
     house.expect_shown(CHANNEL, &["Ann (web): is anybody there?"]).await;
     let words = |frame: &Value, surface: &str| {
         let summaries = frame["deliveries"].as_array().cloned().unwrap_or_default();
@@ -76,7 +76,7 @@ async fn a_phone_and_slack_are_in_the_room_and_each_message_says_where_it_got_to
         told["deliveries"].as_array().unwrap().iter().map(|one| one["who"].as_str().unwrap()).collect();
     assert_eq!((status, who), (200, vec!["channel C0LOBBY", "phone ending 23"]));
 
-    house.text(PHONE, "I am").await;
+    house.text(ANN, "I am").await;
     assert_eq!(socket.hear_post().await, "is anybody there?");
     let heard = socket.hear("change").await;
     assert_eq!(
@@ -90,7 +90,7 @@ async fn a_phone_and_slack_are_in_the_room_and_each_message_says_where_it_got_to
     assert!(!whole.contains("4155550123"), "a phone's number is on a page: {whole}");
 
     // What the writer should know before typing.
-    house.text(PHONE, "STOP").await;
+    house.text(ANN, "STOP").await;
     let warned = |frame: &Value| frame["kind"] == "warnings" && frame["warnings"] != json!([]);
     let warning = socket.until("a warning", warned).await;
     assert_eq!(warning["warnings"][0]["words"], "1 phone has opted out of texts");
@@ -103,7 +103,7 @@ async fn a_phone_and_slack_are_in_the_room_and_each_message_says_where_it_got_to
 #[tokio::test]
 async fn an_edit_a_deletion_a_reaction_and_a_thread_travel() {
     let house = House::open_here(LOBBY).await;
-    house.join("lobby", &[(PHONE, "Pat")]).await;
+    house.join("lobby", &[(ANN, "Pat")]).await;
     let base = house.hub.base();
     let (ann, bob) = (Guest::sign_in(&base, "Ann").await, Guest::sign_in(&base, "Bob").await);
     let mut hers = ann.connect(json!({ "lobby": {} })).await;
@@ -120,7 +120,7 @@ async fn an_edit_a_deletion_a_reaction_and_a_thread_travel() {
     let edited = his.until("the edit", |frame| frame["change"] == "edited").await;
     assert_eq!((&edited["message"]["text"], &edited["message"]["edited"]), (&json!("at six"), &json!(true)));
     house.expect_shown(CHANNEL, &["Ann (web): at six"]).await;
-    house.expect_heard(PHONE, &["Ann: at five", "Correction, Ann: at six"]).await;
+    house.expect_heard(ANN, &["Ann: at five", "Correction, Ann: at six"]).await;
 
     let react = json!({ "kind": "react", "id": "r", "room": "lobby", "message_id": id, "reaction": "thumbsup",
         "added": true });
@@ -185,7 +185,7 @@ async fn what_the_gate_stops_never_appears_and_its_writer_hears_why() {
 #[tokio::test]
 async fn a_file_goes_to_slack_and_to_the_phone_and_a_forged_one_nowhere() {
     let house = House::open_here(LOBBY).await;
-    house.join("lobby", &[(PHONE, "Pat")]).await;
+    house.join("lobby", &[(ANN, "Pat")]).await;
     let base = house.hub.base();
     let (ann, bob) = (Guest::sign_in(&base, "Ann").await, Guest::sign_in(&base, "Bob").await);
     let png = b"\x89PNG\r\n\x1a\n and so on".to_vec();

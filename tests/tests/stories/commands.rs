@@ -1,10 +1,7 @@
 //! Stories: what a person in Slack may ask the hub, and what is no message.
 
 use serde_json::{Value, json};
-use switchboard_stories::{House, LOBBY, details, until};
-
-const ANN: &str = "+14155550123";
-const CHANNEL: &str = "C0LOBBY";
+use switchboard_stories::{ANN, CHANNEL, House, LOBBY, details, until};
 
 async fn ask(house: &House, channel: &str, words: &str) -> String {
     let order = json!({ "command": "/switchboard", "text": words, "user": "U0BOB", "channel": channel });

@@ -2,12 +2,9 @@
 //! else waits.
 
 use serde_json::{Value, json};
-use switchboard_stories::{House, LOBBY, deployed, details, needs_one_machine, until};
-
-const ANN: &str = "+14155550123";
-const BOB: &str = "+14155550124";
-const CARL: &str = "+14155550125";
-const CHANNEL: &str = "C0LOBBY";
+use switchboard_stories::{
+    ANN, BOB, CARL, CHANNEL, House, LOBBY, deployed, details, needs_one_machine, until,
+};
 
 fn two_rooms() -> String {
     format!("[rooms.attic]\nslack_channel = \"C0ATTIC\"\nsms = \"open\"\n{LOBBY}")

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use switchboard_stories::chat::Guest;
 use switchboard_stories::{House, LOBBY};
 
-use crate::texts;
+use super::texts;
 
 #[tokio::test]
 async fn what_was_said_is_found_and_what_was_taken_back_is_not() {

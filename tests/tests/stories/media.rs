@@ -3,11 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use switchboard_stories::{House, LOBBY, details, until};
+use switchboard_stories::{ANN, BOB, CHANNEL, House, LOBBY, details, until};
 
-const ANN: &str = "+14155550123";
-const BOB: &str = "+14155550124";
-const CHANNEL: &str = "C0LOBBY";
 /// As a login page begins, whatever it is declared to be.
 const LOGIN_PAGE: &str = "<!DOCTYPE html><html><head><title>Sign in</title></head></html>";
 

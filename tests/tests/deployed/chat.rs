@@ -6,11 +6,8 @@ use serde_json::{Value, json};
 use switchboard_core::Timestamp;
 use switchboard_stories::chat::{Guest, Socket, guest};
 use switchboard_stories::issuer::{Browser, Issuer};
-use switchboard_stories::{House, LOBBY, PATIENCE, PUBLIC, deployed, until};
+use switchboard_stories::{ANN, CHANNEL, House, LOBBY, PATIENCE, PUBLIC, until};
 use tokio_tungstenite::tungstenite::Message;
-
-const PHONE: &str = "+14155550123";
-const CHANNEL: &str = "C0LOBBY";
 
 async fn house(more: &str) -> House {
     House::open_deployed(&format!("{LOBBY}\n[chat]\nguests = true\nsockets_per_person = 2\n{more}")).await
@@ -19,7 +16,7 @@ async fn house(more: &str) -> House {
 #[tokio::test]
 async fn two_people_talk_with_a_phone_and_slack_and_a_cut_line_resumes_exactly_once() {
     let house = house("").await;
-    house.join("lobby", &[(PHONE, "Pat")]).await;
+    house.join("lobby", &[(ANN, "Pat")]).await;
     let (ann, bob) = (Guest::sign_in_to(&house.hub, "Ann").await, Guest::sign_in_to(&house.hub, "Bob").await);
     let mut hers = ann.connect(json!({ "lobby": {} })).await;
     let hello = hers.hear("hello").await;
@@ -40,7 +37,7 @@ async fn two_people_talk_with_a_phone_and_slack_and_a_cut_line_resumes_exactly_o
     assert_eq!(hers.hear_post().await, "hello <b>Bob</b>", "one's own comes back too");
     let again = json!({ "kind": "post", "id": "1", "room": "lobby", "text": "hello <b>Bob</b>" });
     assert_eq!(hers.change(again).await["message_id"], json!(id), "a resend is the same message");
-    house.expect_heard(PHONE, &["Ann: hello <b>Bob</b>"]).await;
+    house.expect_heard(ANN, &["Ann: hello <b>Bob</b>"]).await;
     house.expect_shown(CHANNEL, &["Ann (web): hello <b>Bob</b>"]).await;
     let words = |frame: &Value| frame["deliveries"].to_string();
     let done = |frame: &Value| {
@@ -54,7 +51,7 @@ async fn two_people_talk_with_a_phone_and_slack_and_a_cut_line_resumes_exactly_o
     drop(his);
     let left = |frame: &Value| frame["kind"] == "presence" && frame["here"] == false;
     assert_eq!(hers.until("Bob has left", left).await["person"]["name"], "Bob");
-    house.text(PHONE, "I am here").await;
+    house.text(ANN, "I am here").await;
     assert_eq!(hers.hear_post().await, "I am here");
     house.say(CHANNEL, "U0BOB", "so am I").await;
     assert_eq!(hers.hear_post().await, "so am I");
@@ -188,14 +185,12 @@ async fn heard(socket: &mut Socket, kind: &str) -> Option<Value> {
     tokio::time::timeout(Duration::from_secs(10), next).await.ok().flatten()
 }
 
+/// What was killed comes again only when its queue gives it out again: minutes.
 #[tokio::test]
+#[ignore = "most of two minutes: make soak"]
 async fn a_busy_room_is_heard_whole_once_and_in_order_while_lines_are_cut_and_functions_killed() {
     const WRITERS: u64 = 3;
     const EACH: u64 = 8;
-    if !deployed() {
-        eprintln!("told in `make soak`: what was killed comes again only when its queue gives it out again");
-        return;
-    }
     let house = House::open_deployed(&format!("{LOBBY}\n[chat]\nguests = true\n")).await;
     let mut guests = Vec::new();
     for number in 0..WRITERS {

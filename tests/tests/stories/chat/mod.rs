@@ -9,9 +9,6 @@ mod talking;
 
 use serde_json::Value;
 
-const PHONE: &str = "+14155550123";
-const CHANNEL: &str = "C0LOBBY";
-
 fn texts(messages: &[Value]) -> Vec<&str> {
     messages.iter().map(|message| message["text"].as_str().unwrap_or_default()).collect()
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use switchboard_stories::chat::Guest;
 use switchboard_stories::{House, until};
 
-use super::stack;
+use crate::stack;
 
 /// Somebody signs in, comes, says, leaves and comes again; somebody else is lost.
 pub(super) async fn tour(house: &House) {

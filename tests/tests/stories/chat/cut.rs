@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use switchboard_stories::chat::Guest;
 use switchboard_stories::{House, LOBBY};
 
-use crate::texts;
+use super::texts;
 
 #[tokio::test]
 async fn whoever_is_cut_off_gets_what_was_missed_once_and_in_order() {

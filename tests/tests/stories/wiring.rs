@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use switchboard_stories::{House, LOBBY, until};
-
-const ANN: &str = "+14155550123";
+use switchboard_stories::{ANN, House, LOBBY, until};
 
 fn change(file: &Path, how: impl FnOnce(&mut Value)) {
     let mut rule: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();

@@ -1,12 +1,7 @@
 //! Stories: what a phone can say besides messages, and who hears what.
 
 use serde_json::{Value, json};
-use switchboard_stories::{HUB_NUMBER, House, LOBBY, details, sign, until};
-
-const ANN: &str = "+14155550123";
-const BOB: &str = "+14155550124";
-const CARL: &str = "+14155550125";
-const CHANNEL: &str = "C0LOBBY";
+use switchboard_stories::{ANN, BOB, CARL, CHANNEL, HUB_NUMBER, House, LOBBY, details, sign, until};
 
 /// How often Twilio was asked to text this phone.
 async fn asked(house: &House, phone: &str) -> usize {

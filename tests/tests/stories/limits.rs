@@ -3,12 +3,9 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use switchboard_stories::{House, LOBBY, deployed, details, needs_one_machine, until};
-
-const ANN: &str = "+14155550123";
-const BOB: &str = "+14155550124";
-const CARL: &str = "+14155550125";
-const CHANNEL: &str = "C0LOBBY";
+use switchboard_stories::{
+    ANN, BOB, CARL, CHANNEL, House, LOBBY, deployed, details, needs_one_machine, until,
+};
 
 #[tokio::test]
 async fn a_spend_cap_says_which_it_is_and_redrive_sends_when_it_was_raised() {

@@ -1,9 +1,6 @@
 //! Stories: what is said on one surface is read on the others, once, in order, and not where it was said.
 
-use switchboard_stories::{House, LOBBY};
-
-const ANN: &str = "+14155550123";
-const BOB: &str = "+14155550124";
+use switchboard_stories::{ANN, BOB, House, LOBBY};
 
 #[tokio::test]
 async fn a_text_reaches_slack_and_the_answer_reaches_the_phone() {

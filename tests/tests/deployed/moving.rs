@@ -8,12 +8,8 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::Response;
 use serde_json::{Value, json};
-use switchboard_stories::{House, Hub, LOBBY, hub, sign, until};
+use switchboard_stories::{ANN, BOB, CARL, CHANNEL, House, Hub, LOBBY, hub, sign, until};
 
-const ANN: &str = "+14155550123";
-const BOB: &str = "+14155550124";
-const CARL: &str = "+14155550125";
-const CHANNEL: &str = "C0LOBBY";
 /// A text that Twilio will send once more.
 const SID: &str = "SM000000000000000000000000000000aa";
 

@@ -7,7 +7,7 @@ use switchboard_stories::chat::{Guest, Socket, guest};
 use switchboard_stories::{House, LOBBY};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::texts;
+use super::texts;
 
 #[tokio::test]
 async fn hostile_frames_get_a_code_and_the_socket_lives_unless_it_repeats() {

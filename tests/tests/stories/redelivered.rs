@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use switchboard_stories::{House, LOBBY, deployed, needs_one_machine, until};
-
-const ANN: &str = "+14155550123";
-const BOB: &str = "+14155550124";
-const CHANNEL: &str = "C0LOBBY";
+use switchboard_stories::{ANN, BOB, CHANNEL, House, LOBBY, deployed, needs_one_machine, until};
 
 /// Waits until the hub has answered so many webhooks of a kind, and is at rest.
 async fn answered(house: &House, kind: &str, count: u64) {

@@ -7,11 +7,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use switchboard_stories::{House, LOBBY, sign};
+use switchboard_stories::{ANN, BOB, CHANNEL, House, LOBBY, sign};
 
-const ANN: &str = "+14155550123";
-const BOB: &str = "+14155550124";
-const CHANNEL: &str = "C0LOBBY";
 /// How long what was accepted may take: a killed batch comes again after `VisibilityTimeout`, 40 s here.
 const PATIENCE: Duration = Duration::from_secs(300);
 

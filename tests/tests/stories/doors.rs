@@ -6,10 +6,8 @@ use futures::future::join_all;
 use serde_json::json;
 use switchboard_stories::clients::{lines, node, python, scripts};
 use switchboard_stories::sign::{self, Signed};
-use switchboard_stories::{House, LOBBY, PUBLIC, SLACK_SECRET, TWILIO_TOKEN};
+use switchboard_stories::{ANN, House, LOBBY, PUBLIC, SLACK_SECRET, TWILIO_TOKEN};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-const ANN: &str = "+14155550123";
 
 fn sid(number: u32) -> String {
     format!("SM{number:032x}")
