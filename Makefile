@@ -19,9 +19,10 @@ WEB := $(shell find web -name node_modules -prune -o -name dist -prune -o -type 
 AWS_STORIES := relay media redelivered
 MORE_AWS_STORIES := words edits providers_failing limits chat_aws
 
-# The stack's name, and what else `sam deploy` is to be told, such as --parameter-overrides or --profile.
+# The stack's name, and what else `sam deploy` and `sam delete` are to be told, such as --parameter-overrides, --profile.
 STACK ?= switchboard
 DEPLOY ?=
+DESTROY ?=
 
 .PHONY: run build pages test check setup pictures bench lighthouse load soak package deploy destroy clean
 
@@ -142,9 +143,10 @@ deploy: package pages $(SAM)/.done
 
 ## Removes the stack. Tables and files stay, unless it was deployed with KeepDataOnDelete=no.
 destroy: $(SAM)/.done
-	SAM_CLI_TELEMETRY=0 $(SAM)/bin/sam delete --stack-name $(STACK)
+	SAM_CLI_TELEMETRY=0 $(SAM)/bin/sam delete --stack-name $(STACK) $(DESTROY)
 
-## The long tests: 200 kills; an hour of random rules and events; every story told of the deployed house.
+## The long tests: 200 kills; an hour of random rules and events; every story told of the deployed house; what that
+## costs; load and kills there; each grant taken away in turn; `make deploy` and `make destroy` at the emulator.
 soak: setup
 	$(CARGO) build --workspace --bins --locked
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_KILLS=200 \
@@ -153,7 +155,7 @@ soak: setup
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_STORIES_ON=aws \
 		$(CARGO) test --workspace --locked --no-fail-fast $(MORE_AWS_STORIES:%=--test %)
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(CARGO) test --workspace --locked --no-fail-fast \
-		--test cost --test sustained -- --ignored --nocapture
+		--test cost --test sustained --test grants --test deploying -- --ignored --nocapture
 
 clean:
 	$(CARGO) clean
