@@ -23,9 +23,10 @@ MORE_AWS_STORIES := words edits providers_failing limits
 TESTS := agreement corpus hostile http messages pages tidy wiring
 CHECK_TEST := SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(CARGO) test --workspace --locked --no-fail-fast
 
-# The stack's name, and what else `sam deploy` is to be told, such as --parameter-overrides or --profile.
+# The stack's name, and what else `sam deploy` and `sam delete` are to be told, such as --parameter-overrides, --profile.
 STACK ?= switchboard
 DEPLOY ?=
+DESTROY ?=
 
 .PHONY: run build pages test check build-checks run-checks check-here check-deployed check-rest setup pictures bench lighthouse load soak package deploy destroy clean
 
@@ -158,15 +159,16 @@ deploy: package pages $(SAM)/.done
 
 ## Removes the stack. Tables and files stay, unless it was deployed with KeepDataOnDelete=no.
 destroy: $(SAM)/.done
-	SAM_CLI_TELEMETRY=0 $(SAM)/bin/sam delete --stack-name $(STACK)
+	SAM_CLI_TELEMETRY=0 $(SAM)/bin/sam delete --stack-name $(STACK) $(DESTROY)
 
-## The long tests: 200 kills; an hour of random rules and events; every story told of the deployed house.
+## The long tests: 200 kills; an hour of random rules and events; every story told of the deployed house; what that
+## costs; load and kills there; each grant taken away in turn; `make deploy` and `make destroy` at the emulator.
 soak: setup
 	$(CARGO) build --workspace --bins --locked
 	SWITCHBOARD_KILLS=200 $(CHECK_TEST) --test stories -- crash:: --nocapture
 	SWITCHBOARD_SOAK_S=3600 $(CARGO) test --release --locked --package switchboard-rules --test agreement -- --nocapture
 	SWITCHBOARD_STORIES_ON=aws $(CHECK_TEST) --test stories -- $(MORE_AWS_STORIES:%=%::)
-	$(CHECK_TEST) --test deployed -- --ignored --nocapture
+	$(CHECK_TEST) --test deployed -- --ignored --nocapture --test-threads=1 --skip handling::
 
 clean:
 	$(CARGO) clean
