@@ -21,6 +21,7 @@ use crate::bus::Bus;
 use crate::clients::Clients;
 use crate::configuration::Configuration;
 use crate::functions::{self, Function, Role};
+use crate::handled::Handled;
 use crate::journal::Journal;
 use crate::page::Page;
 use crate::queue::Queue;
@@ -46,7 +47,12 @@ pub async fn run() -> Result<()> {
     let work = Arc::new(Work::begin(environment).await?);
     let served = lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let work = Arc::clone(&work);
-        async move { Box::pin(work.handle(event)).await }
+        async move {
+            let (began, payload) = (Instant::now(), event.payload.get());
+            let answer = Box::pin(work.handle(&event)).await;
+            work.handled.tell(&work.function.name, payload, began);
+            answer
+        }
     }));
     served.await.map_err(|error| anyhow::anyhow!("the runtime: {error}"))
 }
@@ -59,6 +65,7 @@ struct Work {
     parts: Mutex<(Arc<Parts>, Instant)>,
     /// A provider has refused our credentials.
     refused: Arc<AtomicBool>,
+    handled: Handled,
 }
 
 /// What depends on the configuration.
@@ -83,7 +90,7 @@ impl Work {
         let (function, parts) = build(&handler, &environment, &clients, &refused).await?;
         info!(function = function.name, "ready");
         let parts = Mutex::new((Arc::new(parts), Instant::now()));
-        Ok(Self { environment, clients, function, parts, refused })
+        Ok(Self { environment, clients, function, parts, refused, handled: Handled::default() })
     }
 
     /// The parts, read again when they are older than that.
@@ -109,7 +116,7 @@ impl Work {
         }
     }
 
-    async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Value, Error> {
+    async fn handle(&self, event: &LambdaEvent<Box<RawValue>>) -> Result<Value, Error> {
         let deadline = event.context.deadline();
         let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
         let until = Instant::now() + left.saturating_sub(FOR_THE_ANSWER);
