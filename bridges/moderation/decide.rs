@@ -16,15 +16,16 @@
 
 use std::time::Duration;
 
-use switchboard_core::event::{Change, MessageDeleted, MessageJudged, Reaction, ReactionChanged};
+use switchboard_core::event::{
+    Change, MessageDeleted, MessageJudged, MessageSaid, Reaction, ReactionChanged,
+};
 use switchboard_core::{
-    Detail, Expect, Failure, Message, MessageId, Outcome, Reply, Revision, TimerChange, Timestamp,
+    Detail, Expect, Failure, Message, MessageId, Outcome, Revision, TimerChange, Timestamp,
 };
 
 use super::gate::{Gate, because, may_change, timer_key};
 use super::policy::Decision;
 use super::store::{self, MAX_REACTIONS, MAX_WITHDRAWALS, Record, Seen, Status};
-use super::wire::{Done, Order, Verb};
 
 /// For so long a reaction waits for its message, which a bus without order may deliver second.
 const REACTION_WAITS_S: u64 = 30;
@@ -32,6 +33,19 @@ const REACTION_WAITS_S: u64 = 30;
 const REACTION_LOOKS_EVERY_S: u64 = 2;
 /// Longest name of a reaction, in bytes. Slack's custom names have at most 100 characters.
 const MAX_REACTION_BYTES: usize = 128;
+
+/// Is nothing known of a message but what came before it?
+fn not_come(record: Option<&Record>) -> bool {
+    record.is_none_or(|record| record.status == Status::Parked)
+}
+
+/// What is known of a message; if nothing is and a room shows it, it was forgotten, and is what the room shows.
+fn forgotten(known: Option<Record>, shown: Option<&Message>) -> Option<Record> {
+    match shown {
+        Some(shown) if not_come(known.as_ref()) => Some(Record::of(Status::Shown, shown)),
+        _ => known,
+    }
+}
 
 impl Gate<'_> {
     /// Somebody said something.
@@ -107,8 +121,12 @@ impl Gate<'_> {
     }
 
     /// Somebody changed what they had said.
-    pub(super) async fn edited(&self, edit: &Message) -> Result<Outcome, Failure> {
+    pub(super) async fn edited(&self, said: &MessageSaid) -> Result<Outcome, Failure> {
+        let edit = &said.message;
         let Seen { value, expect } = store::message(self.view, &edit.id).await?;
+        if said.kept && not_come(value.as_ref()) {
+            return self.edited_long_after(edit, expect).await;
+        }
         let mut outcome = Outcome::nothing();
         let Some(mut record) = value else {
             self.park(&mut outcome, edit, Vec::new(), expect)?;
@@ -166,12 +184,28 @@ impl Gate<'_> {
         Ok(outcome)
     }
 
+    /// An edit of what the room shows and the gate has forgotten.
+    async fn edited_long_after(&self, edit: &Message, expect: Expect) -> Result<Outcome, Failure> {
+        let mut outcome = Outcome::nothing();
+        let (verdict, pace) = self.judge(edit).await?;
+        outcome.writes.extend(pace);
+        if verdict.decision == Decision::Allow {
+            self.remember(&mut outcome, &Record::of(Status::Shown, edit), edit, expect)?;
+            self.show(&mut outcome, Change::Edited, edit.clone(), None, None).await?;
+        } else {
+            // What stands is not known here, so nothing is remembered.
+            self.block(&mut outcome, edit, verdict.reasons);
+        }
+        Ok(outcome)
+    }
+
     /// Somebody withdrew what they had said.
     pub(super) async fn deleted(&self, deleted: &MessageDeleted) -> Result<Outcome, Failure> {
         let Seen { value, expect } = store::message(self.view, &deleted.message_id).await?;
         let mut outcome = Outcome::nothing();
         // Nothing that is less than any revision: it has not come.
-        let mut record = value.unwrap_or_else(|| Record::gone(Status::Parked, Revision(0)));
+        let mut record = forgotten(value, deleted.shown.as_ref())
+            .unwrap_or_else(|| Record::gone(Status::Parked, Revision(0)));
         let tombstone = Record::gone(Status::Deleted, record.revision);
         let who = &deleted.sender;
         match (record.status, record.message.take()) {
@@ -220,7 +254,8 @@ impl Gate<'_> {
     ) -> Result<Outcome, Failure> {
         let Seen { value, expect } = store::message(self.view, &reaction.message_id).await?;
         let mut outcome = Outcome::nothing();
-        let mut record = match value {
+        let was_forgotten = reaction.shown.is_some() && not_come(value.as_ref());
+        let mut record = match forgotten(value, reaction.shown.as_ref()) {
             Some(record) if record.status == Status::Shown => record,
             None | Some(Record { status: Status::Parked, .. })
                 if self.now.since(happened).as_secs() < REACTION_WAITS_S =>
@@ -241,48 +276,13 @@ impl Gate<'_> {
         match (reaction.added, there) {
             (true, None) if record.reactions.len() < MAX_REACTIONS => record.reactions.push(mark),
             (false, Some(place)) => drop(record.reactions.remove(place)),
+            // Put there before the gate forgot the message.
+            (false, None) if was_forgotten => {}
             _ => return Ok(outcome),
         }
         self.remember(&mut outcome, &record, &message, expect)?;
         let shown = Reaction { name: reaction.reaction.clone(), added: reaction.added };
         self.show(&mut outcome, Change::Reacted, message, Some(&reaction.sender), Some(shown)).await?;
-        Ok(outcome)
-    }
-
-    /// An operator wants something done.
-    pub(super) async fn ordered(&self, order: &Order) -> Result<Outcome, Failure> {
-        let Seen { value, expect } = store::message(self.view, &order.message).await?;
-        let Some(mut record) = value else { return Err(Failure::refuse(404, "no such message")) };
-        let mut outcome = Outcome::nothing();
-        let seq = match (order.verb, record.status, record.message.take()) {
-            (Verb::Retract, Status::Shown, Some(message)) => {
-                let gone = Record::gone(Status::Blocked, record.revision);
-                self.remember(&mut outcome, &gone, &message, expect)?;
-                Some(self.show(&mut outcome, Change::Retracted, message, None, None).await?)
-            }
-            (Verb::Release, Status::Held, Some(message)) => {
-                let shown = Record { revision: record.revision, ..Record::of(Status::Shown, &message) };
-                self.remember(&mut outcome, &shown, &message, expect)?;
-                Some(self.show(&mut outcome, Change::Posted, message, None, None).await?)
-            }
-            (Verb::Block, Status::Held, Some(message)) => {
-                let gone = Record::gone(Status::Blocked, record.revision);
-                self.remember(&mut outcome, &gone, &message, expect)?;
-                self.block(&mut outcome, &message, because("operator", "blocked by hand"));
-                None
-            }
-            (_, Status::Parked, _) => return Err(Failure::refuse(404, "no such message")),
-            (_, status, _) => {
-                let state = match status {
-                    Status::Shown => "shown",
-                    Status::Held => "held",
-                    Status::Deleted => "deleted",
-                    Status::Blocked | Status::Parked => "blocked",
-                };
-                return Err(Failure::refuse(409, format!("the message is {state}")));
-            }
-        };
-        outcome.reply = Some(Reply::json(&Done { message_id: &order.message, seq })?);
         Ok(outcome)
     }
 

@@ -32,6 +32,7 @@ mod decide;
 mod gate;
 mod links;
 mod normalise;
+mod orders;
 mod pace;
 mod policy;
 mod store;
@@ -157,7 +158,7 @@ impl Bridge for Moderation {
                 let gate = self.at(event.id.as_str(), arrival.now, view);
                 match &event.detail {
                     Detail::MessagePosted(said) => gate.posted(&said.message).await,
-                    Detail::MessageEdited(said) => gate.edited(&said.message).await,
+                    Detail::MessageEdited(said) => gate.edited(said).await,
                     Detail::MessageDeleted(deleted) => gate.deleted(deleted).await,
                     Detail::ReactionChanged(reaction) => gate.reacted(reaction, event.time).await,
                     _ => Ok(Outcome::nothing()),

@@ -261,7 +261,7 @@ impl Desk<'_> {
 /// A phone said this.
 pub(super) fn posted(sid: &str, message: Message, now: Timestamp) -> Event {
     let id = EventId::from_cause(&["twilio", sid]);
-    Event::new(id, "sms", now, Detail::MessagePosted(MessageSaid { message }))
+    Event::new(id, "sms", now, Detail::MessagePosted(MessageSaid::new(message)))
 }
 
 /// A message with files: fetch them.

@@ -2,6 +2,7 @@
 //! lost or said twice.
 
 mod cut;
+mod described;
 mod found;
 mod hostile;
 mod talking;

@@ -173,7 +173,7 @@ async fn what_the_gate_stops_never_appears_and_its_writer_hears_why() {
     let id = hers.post("1", "lobby", "a z0rkmid for you").await;
     let judged = hers.hear("judged").await;
     assert_eq!((&judged["message_id"], &judged["verdict"]), (&json!(id), &json!("blocked")));
-    assert_eq!(judged["reasons"], json!(["blocked_word: zorkmid"]));
+    assert_eq!(judged["reasons"], json!(["the word “zorkmid”"]));
     hers.post("2", "lobby", "a coin for you").await;
     assert_eq!(his.hear_post().await, "a coin for you");
     let rest = his.rest(Duration::from_millis(100)).await;
