@@ -11,20 +11,21 @@
 //!
 //! Who may change a message: its sender, known by surface and address. Slack is believed about Slack's own
 //! messages whoever is named, because Slack has checked it (an administrator may delete, and its event does
-//! not say who did). Nobody changes a message of another surface; a moderator takes it back, and so does whoever may ask the gate's door.
+//! not say who did). Nobody changes a message of another surface; a moderator takes it back, and so does whoever
+//! may ask the gate's door.
+
+use std::time::Duration;
 
 use switchboard_core::event::{
-    Change, MAX_EVENT_BYTES, MessageDeleted, MessageJudged, MessageSaid, Reaction, ReactionChanged, Reason,
-    RoomChanged,
+    Change, MessageDeleted, MessageJudged, MessageSaid, Reaction, ReactionChanged,
 };
 use switchboard_core::{
-    Detail, Event, EventId, Expect, Failure, Message, MessageId, Outcome, Revision, Sender, Surface,
-    TimerChange, Timestamp, View, Write,
+    Detail, Expect, Failure, Message, MessageId, Outcome, Revision, TimerChange, Timestamp,
 };
 
-use super::policy::{Decision, Verdict};
+use super::gate::{Gate, because, may_change, timer_key};
+use super::policy::Decision;
 use super::store::{self, MAX_REACTIONS, MAX_WITHDRAWALS, Record, Seen, Status};
-use super::{Moderation, pace};
 
 /// For so long a reaction waits for its message, which a bus without order may deliver second.
 const REACTION_WAITS_S: u64 = 30;
@@ -32,26 +33,6 @@ const REACTION_WAITS_S: u64 = 30;
 const REACTION_LOOKS_EVERY_S: u64 = 2;
 /// Longest name of a reaction, in bytes. Slack's custom names have at most 100 characters.
 const MAX_REACTION_BYTES: usize = 128;
-
-/// One decision: the rules, what caused it, and what it can see.
-#[derive(Clone, Copy)]
-pub(super) struct Gate<'a> {
-    rules: &'a Moderation,
-    cause: &'a str,
-    now: Timestamp,
-    pub(super) view: &'a dyn View,
-}
-
-impl Moderation {
-    pub(super) fn at<'a>(&'a self, cause: &'a str, now: Timestamp, view: &'a dyn View) -> Gate<'a> {
-        Gate { rules: self, cause, now, view }
-    }
-}
-
-/// May `who` change a message of `sender`?
-fn may_change(sender: &Sender, who: &Sender) -> bool {
-    sender.surface == who.surface && (sender.surface == Surface::Slack || sender.address == who.address)
-}
 
 /// Is nothing known of a message but what came before it?
 fn not_come(record: Option<&Record>) -> bool {
@@ -64,10 +45,6 @@ fn forgotten(known: Option<Record>, shown: Option<&Message>) -> Option<Record> {
         Some(shown) if not_come(known.as_ref()) => Some(Record::of(Status::Shown, shown)),
         _ => known,
     }
-}
-
-pub(super) fn because(rule: &str, found: &str) -> Vec<Reason> {
-    vec![Reason { rule: rule.to_owned(), found: found.to_owned() }]
 }
 
 impl Gate<'_> {
@@ -285,7 +262,7 @@ impl Gate<'_> {
             {
                 return Err(Failure::retry_after(
                     "the message of this reaction has not come yet",
-                    std::time::Duration::from_secs(REACTION_LOOKS_EVERY_S),
+                    Duration::from_secs(REACTION_LOOKS_EVERY_S),
                 ));
             }
             _ => return Ok(outcome),
@@ -321,116 +298,4 @@ impl Gate<'_> {
         }
         Ok(outcome)
     }
-
-    /// Why this edit is not one of that message, if it is not.
-    fn objection(&self, message: &Message, edit: &Message) -> Option<Vec<Reason>> {
-        if !may_change(&message.sender, &edit.sender) {
-            Some(because("not_sender", "an edit by somebody else"))
-        } else if message.room != edit.room {
-            Some(because("other_room", "an edit in another room"))
-        } else {
-            None
-        }
-    }
-
-    /// What the policy says; with the sender's pace to be written, where one is set.
-    async fn judge(&self, message: &Message) -> Result<(Verdict, Option<Write>), Failure> {
-        let policy = &self.rules.policy;
-        let (mut verdict, read) = policy.judge_reading(message);
-        if !fits_on_the_bus(message) {
-            let found = "too large for the bus with the room's number".to_owned();
-            verdict.add(Decision::Block, Reason { rule: "size".to_owned(), found });
-        }
-        // What is blocked anyway need not be counted.
-        if verdict.decision == Decision::Block || !policy.limits.any() || policy.trusts(&message.sender) {
-            return Ok((verdict, None));
-        }
-        let seen = store::pace(self.view, &message.sender).await?;
-        let (pace, paced) = policy.limits.take(seen.value, pace::text_number(&read), self.now);
-        let write = store::put_pace(&message.sender, &pace, seen.expect, self.now, policy.limits.memory())?;
-        Ok((verdict.and(paced), Some(write)))
-    }
-
-    fn park(
-        &self,
-        outcome: &mut Outcome,
-        edit: &Message,
-        withdrawn_by: Vec<Sender>,
-        expect: Expect,
-    ) -> Result<(), Failure> {
-        let parked = Record { withdrawn_by, ..Record::of(Status::Parked, edit) };
-        self.remember(outcome, &parked, edit, expect)?;
-        outcome.timers.push(TimerChange::Set {
-            key: timer_key(&edit.id),
-            due: self.now.plus(self.rules.park),
-            body: edit.id.as_str().to_owned(),
-        });
-        Ok(())
-    }
-
-    pub(super) fn block(&self, outcome: &mut Outcome, message: &Message, reasons: Vec<Reason>) {
-        let mut message = message.clone();
-        if !fits_on_the_bus(&message) {
-            message.text = "[too large to be passed on]".to_owned();
-        }
-        let revision = message.revision;
-        let blocked = MessageJudged { message, reasons };
-        self.say(outcome, Detail::MessageBlocked(blocked), revision);
-    }
-
-    fn say(&self, outcome: &mut Outcome, detail: Detail, revision: Revision) {
-        let id = EventId::from_cause(&[self.cause, detail.kind(), &revision.0.to_string()]);
-        outcome.events.push(Event::new(id, "moderation", self.now, detail));
-    }
-
-    /// Shows a change to the room, as its next one.
-    pub(super) async fn show(
-        &self,
-        outcome: &mut Outcome,
-        change: Change,
-        message: Message,
-        by: Option<&Sender>,
-        reaction: Option<Reaction>,
-    ) -> Result<u64, Failure> {
-        let (seq, write) = store::next_seq(self.view, &message.room).await?;
-        outcome.writes.push(write);
-        let same =
-            |who: &Sender| who.surface == message.sender.surface && who.address == message.sender.address;
-        let by = by.filter(|who| !same(who)).cloned();
-        let lane = message.room.as_str().to_owned();
-        let detail = Detail::RoomChanged(RoomChanged { lane, seq, change, message, by, reaction });
-        let id = EventId::from_cause(&[self.cause, detail.kind()]);
-        outcome.events.push(Event::new(id, "moderation", self.now, detail));
-        Ok(seq)
-    }
-
-    pub(super) fn remember(
-        &self,
-        outcome: &mut Outcome,
-        record: &Record,
-        message: &Message,
-        expect: Expect,
-    ) -> Result<(), Failure> {
-        outcome.writes.push(self.put(&message.id, record, expect)?);
-        Ok(())
-    }
-
-    fn put(&self, id: &MessageId, record: &Record, expect: Expect) -> Result<Write, Failure> {
-        store::put_message(id, record, expect, self.now.plus(self.rules.keep))
-    }
-}
-
-/// Is there room in an event for this message and what the gate adds to it?
-fn fits_on_the_bus(message: &Message) -> bool {
-    /// Lane, number, change, who, reaction, reasons and the envelope.
-    const ADDED_BYTES: usize = 8 * 1024;
-    /// No character takes more in JSON (`\u0000`); so a small text needs no measuring.
-    const BYTES_PER_BYTE: usize = 6;
-    message.text.len() * BYTES_PER_BYTE <= MAX_EVENT_BYTES / 2
-        || switchboard_core::store::to_json(message)
-            .is_ok_and(|json| json.len() + ADDED_BYTES <= MAX_EVENT_BYTES)
-}
-
-fn timer_key(message: &MessageId) -> String {
-    format!("parked/{message}")
 }

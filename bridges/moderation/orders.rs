@@ -3,7 +3,7 @@
 use switchboard_core::event::Change;
 use switchboard_core::{Failure, Outcome, Reply};
 
-use super::decide::{Gate, because};
+use super::gate::{Gate, because};
 use super::store::{self, Record, Seen, Status};
 use super::wire::{Done, Order, Verb};
 

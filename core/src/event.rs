@@ -187,6 +187,9 @@ pub struct SmsRequested {
     /// The message that it carries; `None` for the hub's own words (help, confirmations).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<MessageId>,
+    /// What of the message it tells: that it is new, has another text, or was withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
     /// The room that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room: Option<RoomName>,

@@ -1,6 +1,6 @@
 //! The house as it is deployed: `template.yaml` on an emulator that enforces IAM, with the program that was built.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -43,6 +43,11 @@ impl Asked {
     }
 }
 
+/// The program that is deployed: the one beside this test's own, or that which `SWITCHBOARD_ARTIFACT` names, to measure it.
+fn artifact() -> PathBuf {
+    std::env::var_os("SWITCHBOARD_ARTIFACT").map_or_else(|| crate::hub::beside("bootstrap"), PathBuf::from)
+}
+
 impl Stack {
     /// Deploys the house into an emulator of its own. `wiring` replaces the embedded one.
     pub async fn deploy(configuration: &str, sandbox: &str, wiring: Option<&Path>) -> Self {
@@ -62,7 +67,7 @@ impl Stack {
         let outputs = asked
             .ask(&json!({
                 "do": "deploy",
-                "artifact_path": crate::hub::beside("bootstrap"),
+                "artifact_path": artifact(),
                 "template": root.join("template.yaml"),
                 "wiring": wiring,
                 "parameters": {
