@@ -17,14 +17,18 @@ WEB := $(shell find web -name node_modules -prune -o -name dist -prune -o -type 
 
 # The stories that are told of the deployed house too, in `make test`; in `make soak` these besides.
 AWS_STORIES := relay media redelivered
-MORE_AWS_STORIES := words edits providers_failing limits chat_aws
+MORE_AWS_STORIES := words edits providers_failing limits
+
+# What `make test` runs beside the stories: every other test program of the workspace (a test says which is missing).
+TESTS := agreement corpus hostile http messages pages tidy wiring
+CHECK_TEST := SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(CARGO) test --workspace --locked --no-fail-fast
 
 # The stack's name, and what else `sam deploy` and `sam delete` are to be told, such as --parameter-overrides, --profile.
 STACK ?= switchboard
 DEPLOY ?=
 DESTROY ?=
 
-.PHONY: run build pages test check setup pictures bench lighthouse load soak package deploy destroy clean
+.PHONY: run build pages test check build-checks run-checks check-here check-deployed check-rest setup pictures bench lighthouse load soak package deploy destroy clean
 
 ## Builds and starts the hub: no account needed.
 run: build
@@ -45,21 +49,43 @@ web/node_modules/.done: web/package.json web/package-lock.json web/.npmrc
 	npm ci --prefix web --ignore-scripts --silent
 	touch $@
 
-## Installs what the tests need, then runs every check and test.
-test: setup check
+## Installs what the tests need while everything compiles, then runs every check and test.
+test:
+	$(MAKE) --jobs=2 setup build-checks
+	$(MAKE) run-checks
 
-## Format, lints, documentation and every test.
-check: pages
-	npm run check --prefix web --silent
+## The same where everything is installed already.
+check:
+	$(MAKE) build-checks
+	$(MAKE) run-checks
+
+# Format, lints, documentation, and everything that the tests run.
+build-checks: pages
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 	$(CARGO) build --workspace --bins --examples --locked
+	$(CARGO) test --workspace --locked --no-run --quiet
+
+# Most of the tests wait most of their time, for the emulator or for a provider to come back; so two of three streams
+# of them run at once, and each shows what it said when it ends.
+run-checks:
+	@echo "every test, in three streams: their output comes when each ends, in a few minutes"
+	$(MAKE) --jobs=2 --keep-going --output-sync=target check-deployed check-here check-rest
+
+check-here:
+	$(CHECK_TEST) --test stories
+
+check-deployed:
+	$(CHECK_TEST) --test deployed
+	SWITCHBOARD_STORIES_ON=aws $(CHECK_TEST) --test stories -- $(AWS_STORIES:%=%::)
+
+check-rest:
+	npm run check --prefix web --silent
 	$(SAM)/bin/cfn-lint template.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM)/bin/sam validate --lint --template template.yaml
-	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_SOAK_S=60 $(CARGO) test --workspace --locked --no-fail-fast
-	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_STORIES_ON=aws \
-		$(CARGO) test --workspace --locked --no-fail-fast $(AWS_STORIES:%=--test %)
+	SWITCHBOARD_SOAK_S=20 $(CHECK_TEST) --lib --bins $(TESTS:%=--test %)
+	$(CHECK_TEST) --doc
 
 ## The official clients (Python, Node), the emulator of AWS, what checks the template, what drives a browser, Chromium
 ## with a font of emoji, and strace.
@@ -80,17 +106,13 @@ $(VENV)/.done $(AWS)/.done $(SAM)/.done:
 	touch $@
 
 $(NODE)/.done: tests/clients/package.json tests/clients/package-lock.json
-	@command -v npm >/dev/null || { echo "npm is missing: install Node.js and try again" >&2; exit 1; }
-	mkdir -p $(NODE)
-	cp tests/clients/package.json tests/clients/package-lock.json $(NODE)/
-	npm ci --prefix $(NODE) --ignore-scripts --silent
-	touch $@
-
 $(BROWSER)/.done: tests/browser/package.json tests/browser/package-lock.json
+$(LIGHTHOUSE)/.done: tests/browser/lighthouse/package.json tests/browser/lighthouse/package-lock.json
+$(NODE)/.done $(BROWSER)/.done $(LIGHTHOUSE)/.done:
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js and try again" >&2; exit 1; }
-	mkdir -p $(BROWSER)
-	cp tests/browser/package.json tests/browser/package-lock.json $(BROWSER)/
-	npm ci --prefix $(BROWSER) --ignore-scripts --silent
+	mkdir -p $(@D)
+	cp $^ $(@D)/
+	npm ci --prefix $(@D) --ignore-scripts --silent
 	touch $@
 
 ## The README's pictures, from those that the stories left.
@@ -113,12 +135,6 @@ bench: build lighthouse package setup
 ## Lighthouse's marks for each page of the release build; fails below 95 (performance: 90).
 lighthouse: build $(LIGHTHOUSE)/.done
 	NODE_MODULES="$(abspath $(LIGHTHOUSE))/node_modules" node tests/browser/lighthouse/measure.mjs $(TARGET)/release/switchboard
-
-$(LIGHTHOUSE)/.done: tests/browser/lighthouse/package.json tests/browser/lighthouse/package-lock.json
-	mkdir -p $(LIGHTHOUSE)
-	cp tests/browser/lighthouse/package.json tests/browser/lighthouse/package-lock.json $(LIGHTHOUSE)/
-	npm ci --prefix $(LIGHTHOUSE) --ignore-scripts --silent
-	touch $@
 
 ## Load on the chat: 10,000 idle sockets, a busy room, the same room by socket.io, rooms of up to 10,000,000 messages
 ## (5 GB for a while). Needs `ulimit -n` above 11000.
@@ -156,13 +172,10 @@ destroy: $(SAM)/.done
 ## costs; load and kills there; each grant taken away in turn; `make deploy` and `make destroy` at the emulator.
 soak: setup
 	$(CARGO) build --workspace --bins --locked
-	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_KILLS=200 \
-		$(CARGO) test --workspace --locked --test crash -- --nocapture
+	SWITCHBOARD_KILLS=200 $(CHECK_TEST) --test stories -- crash:: --nocapture
 	SWITCHBOARD_SOAK_S=3600 $(CARGO) test --release --locked --package switchboard-rules --test agreement -- --nocapture
-	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_STORIES_ON=aws \
-		$(CARGO) test --workspace --locked --no-fail-fast $(MORE_AWS_STORIES:%=--test %)
-	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(CARGO) test --workspace --locked --no-fail-fast \
-		--test cost --test sustained --test grants --test deploying -- --ignored --nocapture
+	SWITCHBOARD_STORIES_ON=aws $(CHECK_TEST) --test stories -- $(MORE_AWS_STORIES:%=%::)
+	$(CHECK_TEST) --test deployed -- --ignored --nocapture --test-threads=1 --skip handling::
 
 clean:
 	$(CARGO) clean

@@ -4,11 +4,12 @@ import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
 
 import { compress } from "./build/compress.ts";
+import { head } from "./build/head.ts";
 import { icons } from "./build/icons.ts";
 import { shell } from "./build/shell.ts";
 
 export default defineConfig({
-  plugins: [svelte(), icons(), shell(), compress()],
+  plugins: [svelte(), head(), icons(), shell(), compress()],
   build: {
     target: ["chrome123", "firefox121", "safari17.5"],
     // dist/ itself is in the repository, empty: the program's build looks at it. compress() empties it.
@@ -17,7 +18,7 @@ export default defineConfig({
     // Everything is a file of its own: the pages' policy allows no data: addresses.
     assetsInlineLimit: 0,
     rollupOptions: {
-      input: { chat: "index.html", sandbox: "sandbox.html", worker: "src/worker/worker.ts" },
+      input: { chat: "index.html", sandbox: "sandbox.html", trouble: "trouble.html", worker: "src/worker/worker.ts" },
       output: {
         entryFileNames: (chunk) => (chunk.name === "worker" ? "worker.js" : "assets/[name]-[hash].js"),
         chunkFileNames: "assets/[name]-[hash].js",

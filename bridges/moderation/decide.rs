@@ -11,20 +11,21 @@
 //!
 //! Who may change a message: its sender, known by surface and address. Slack is believed about Slack's own
 //! messages whoever is named, because Slack has checked it (an administrator may delete, and its event does
-//! not say who did). Nobody changes a message of another surface; a moderator takes it back, and so does whoever may ask the gate's door.
+//! not say who did). Nobody changes a message of another surface; a moderator takes it back, and so does whoever
+//! may ask the gate's door.
+
+use std::time::Duration;
 
 use switchboard_core::event::{
-    Change, MAX_EVENT_BYTES, MessageDeleted, MessageJudged, Reaction, ReactionChanged, Reason, RoomChanged,
+    Change, MessageDeleted, MessageJudged, MessageSaid, Reaction, ReactionChanged,
 };
 use switchboard_core::{
-    Detail, Event, EventId, Expect, Failure, Message, MessageId, Outcome, Reply, Revision, Sender, Surface,
-    TimerChange, Timestamp, View, Write,
+    Detail, Expect, Failure, Message, MessageId, Outcome, Revision, TimerChange, Timestamp,
 };
 
-use super::policy::{Decision, Verdict};
+use super::gate::{Gate, because, may_change, timer_key};
+use super::policy::Decision;
 use super::store::{self, MAX_REACTIONS, MAX_WITHDRAWALS, Record, Seen, Status};
-use super::wire::{Done, Order, Verb};
-use super::{Moderation, pace};
 
 /// For so long a reaction waits for its message, which a bus without order may deliver second.
 const REACTION_WAITS_S: u64 = 30;
@@ -33,28 +34,17 @@ const REACTION_LOOKS_EVERY_S: u64 = 2;
 /// Longest name of a reaction, in bytes. Slack's custom names have at most 100 characters.
 const MAX_REACTION_BYTES: usize = 128;
 
-/// One decision: the rules, what caused it, and what it can see.
-#[derive(Clone, Copy)]
-pub(super) struct Gate<'a> {
-    rules: &'a Moderation,
-    cause: &'a str,
-    now: Timestamp,
-    view: &'a dyn View,
+/// Is nothing known of a message but what came before it?
+fn not_come(record: Option<&Record>) -> bool {
+    record.is_none_or(|record| record.status == Status::Parked)
 }
 
-impl Moderation {
-    pub(super) fn at<'a>(&'a self, cause: &'a str, now: Timestamp, view: &'a dyn View) -> Gate<'a> {
-        Gate { rules: self, cause, now, view }
+/// What is known of a message; if nothing is and a room shows it, it was forgotten, and is what the room shows.
+fn forgotten(known: Option<Record>, shown: Option<&Message>) -> Option<Record> {
+    match shown {
+        Some(shown) if not_come(known.as_ref()) => Some(Record::of(Status::Shown, shown)),
+        _ => known,
     }
-}
-
-/// May `who` change a message of `sender`?
-fn may_change(sender: &Sender, who: &Sender) -> bool {
-    sender.surface == who.surface && (sender.surface == Surface::Slack || sender.address == who.address)
-}
-
-fn because(rule: &str, found: &str) -> Vec<Reason> {
-    vec![Reason { rule: rule.to_owned(), found: found.to_owned() }]
 }
 
 impl Gate<'_> {
@@ -131,8 +121,12 @@ impl Gate<'_> {
     }
 
     /// Somebody changed what they had said.
-    pub(super) async fn edited(&self, edit: &Message) -> Result<Outcome, Failure> {
+    pub(super) async fn edited(&self, said: &MessageSaid) -> Result<Outcome, Failure> {
+        let edit = &said.message;
         let Seen { value, expect } = store::message(self.view, &edit.id).await?;
+        if said.kept && not_come(value.as_ref()) {
+            return self.edited_long_after(edit, expect).await;
+        }
         let mut outcome = Outcome::nothing();
         let Some(mut record) = value else {
             self.park(&mut outcome, edit, Vec::new(), expect)?;
@@ -190,12 +184,28 @@ impl Gate<'_> {
         Ok(outcome)
     }
 
+    /// An edit of what the room shows and the gate has forgotten.
+    async fn edited_long_after(&self, edit: &Message, expect: Expect) -> Result<Outcome, Failure> {
+        let mut outcome = Outcome::nothing();
+        let (verdict, pace) = self.judge(edit).await?;
+        outcome.writes.extend(pace);
+        if verdict.decision == Decision::Allow {
+            self.remember(&mut outcome, &Record::of(Status::Shown, edit), edit, expect)?;
+            self.show(&mut outcome, Change::Edited, edit.clone(), None, None).await?;
+        } else {
+            // What stands is not known here, so nothing is remembered.
+            self.block(&mut outcome, edit, verdict.reasons);
+        }
+        Ok(outcome)
+    }
+
     /// Somebody withdrew what they had said.
     pub(super) async fn deleted(&self, deleted: &MessageDeleted) -> Result<Outcome, Failure> {
         let Seen { value, expect } = store::message(self.view, &deleted.message_id).await?;
         let mut outcome = Outcome::nothing();
         // Nothing that is less than any revision: it has not come.
-        let mut record = value.unwrap_or_else(|| Record::gone(Status::Parked, Revision(0)));
+        let mut record = forgotten(value, deleted.shown.as_ref())
+            .unwrap_or_else(|| Record::gone(Status::Parked, Revision(0)));
         let tombstone = Record::gone(Status::Deleted, record.revision);
         let who = &deleted.sender;
         match (record.status, record.message.take()) {
@@ -244,14 +254,15 @@ impl Gate<'_> {
     ) -> Result<Outcome, Failure> {
         let Seen { value, expect } = store::message(self.view, &reaction.message_id).await?;
         let mut outcome = Outcome::nothing();
-        let mut record = match value {
+        let was_forgotten = reaction.shown.is_some() && not_come(value.as_ref());
+        let mut record = match forgotten(value, reaction.shown.as_ref()) {
             Some(record) if record.status == Status::Shown => record,
             None | Some(Record { status: Status::Parked, .. })
                 if self.now.since(happened).as_secs() < REACTION_WAITS_S =>
             {
                 return Err(Failure::retry_after(
                     "the message of this reaction has not come yet",
-                    std::time::Duration::from_secs(REACTION_LOOKS_EVERY_S),
+                    Duration::from_secs(REACTION_LOOKS_EVERY_S),
                 ));
             }
             _ => return Ok(outcome),
@@ -265,48 +276,13 @@ impl Gate<'_> {
         match (reaction.added, there) {
             (true, None) if record.reactions.len() < MAX_REACTIONS => record.reactions.push(mark),
             (false, Some(place)) => drop(record.reactions.remove(place)),
+            // Put there before the gate forgot the message.
+            (false, None) if was_forgotten => {}
             _ => return Ok(outcome),
         }
         self.remember(&mut outcome, &record, &message, expect)?;
         let shown = Reaction { name: reaction.reaction.clone(), added: reaction.added };
         self.show(&mut outcome, Change::Reacted, message, Some(&reaction.sender), Some(shown)).await?;
-        Ok(outcome)
-    }
-
-    /// An operator wants something done.
-    pub(super) async fn ordered(&self, order: &Order) -> Result<Outcome, Failure> {
-        let Seen { value, expect } = store::message(self.view, &order.message).await?;
-        let Some(mut record) = value else { return Err(Failure::refuse(404, "no such message")) };
-        let mut outcome = Outcome::nothing();
-        let seq = match (order.verb, record.status, record.message.take()) {
-            (Verb::Retract, Status::Shown, Some(message)) => {
-                let gone = Record::gone(Status::Blocked, record.revision);
-                self.remember(&mut outcome, &gone, &message, expect)?;
-                Some(self.show(&mut outcome, Change::Retracted, message, None, None).await?)
-            }
-            (Verb::Release, Status::Held, Some(message)) => {
-                let shown = Record { revision: record.revision, ..Record::of(Status::Shown, &message) };
-                self.remember(&mut outcome, &shown, &message, expect)?;
-                Some(self.show(&mut outcome, Change::Posted, message, None, None).await?)
-            }
-            (Verb::Block, Status::Held, Some(message)) => {
-                let gone = Record::gone(Status::Blocked, record.revision);
-                self.remember(&mut outcome, &gone, &message, expect)?;
-                self.block(&mut outcome, &message, because("operator", "blocked by hand"));
-                None
-            }
-            (_, Status::Parked, _) => return Err(Failure::refuse(404, "no such message")),
-            (_, status, _) => {
-                let state = match status {
-                    Status::Shown => "shown",
-                    Status::Held => "held",
-                    Status::Deleted => "deleted",
-                    Status::Blocked | Status::Parked => "blocked",
-                };
-                return Err(Failure::refuse(409, format!("the message is {state}")));
-            }
-        };
-        outcome.reply = Some(Reply::json(&Done { message_id: &order.message, seq })?);
         Ok(outcome)
     }
 
@@ -322,116 +298,4 @@ impl Gate<'_> {
         }
         Ok(outcome)
     }
-
-    /// Why this edit is not one of that message, if it is not.
-    fn objection(&self, message: &Message, edit: &Message) -> Option<Vec<Reason>> {
-        if !may_change(&message.sender, &edit.sender) {
-            Some(because("not_sender", "an edit by somebody else"))
-        } else if message.room != edit.room {
-            Some(because("other_room", "an edit in another room"))
-        } else {
-            None
-        }
-    }
-
-    /// What the policy says; with the sender's pace to be written, where one is set.
-    async fn judge(&self, message: &Message) -> Result<(Verdict, Option<Write>), Failure> {
-        let policy = &self.rules.policy;
-        let (mut verdict, read) = policy.judge_reading(message);
-        if !fits_on_the_bus(message) {
-            let found = "too large for the bus with the room's number".to_owned();
-            verdict.add(Decision::Block, Reason { rule: "size".to_owned(), found });
-        }
-        // What is blocked anyway need not be counted.
-        if verdict.decision == Decision::Block || !policy.limits.any() || policy.trusts(&message.sender) {
-            return Ok((verdict, None));
-        }
-        let seen = store::pace(self.view, &message.sender).await?;
-        let (pace, paced) = policy.limits.take(seen.value, pace::text_number(&read), self.now);
-        let write = store::put_pace(&message.sender, &pace, seen.expect, self.now, policy.limits.memory())?;
-        Ok((verdict.and(paced), Some(write)))
-    }
-
-    fn park(
-        &self,
-        outcome: &mut Outcome,
-        edit: &Message,
-        withdrawn_by: Vec<Sender>,
-        expect: Expect,
-    ) -> Result<(), Failure> {
-        let parked = Record { withdrawn_by, ..Record::of(Status::Parked, edit) };
-        self.remember(outcome, &parked, edit, expect)?;
-        outcome.timers.push(TimerChange::Set {
-            key: timer_key(&edit.id),
-            due: self.now.plus(self.rules.park),
-            body: edit.id.as_str().to_owned(),
-        });
-        Ok(())
-    }
-
-    fn block(&self, outcome: &mut Outcome, message: &Message, reasons: Vec<Reason>) {
-        let mut message = message.clone();
-        if !fits_on_the_bus(&message) {
-            message.text = "[too large to be passed on]".to_owned();
-        }
-        let revision = message.revision;
-        let blocked = MessageJudged { message, reasons };
-        self.say(outcome, Detail::MessageBlocked(blocked), revision);
-    }
-
-    fn say(&self, outcome: &mut Outcome, detail: Detail, revision: Revision) {
-        let id = EventId::from_cause(&[self.cause, detail.kind(), &revision.0.to_string()]);
-        outcome.events.push(Event::new(id, "moderation", self.now, detail));
-    }
-
-    /// Shows a change to the room, as its next one.
-    async fn show(
-        &self,
-        outcome: &mut Outcome,
-        change: Change,
-        message: Message,
-        by: Option<&Sender>,
-        reaction: Option<Reaction>,
-    ) -> Result<u64, Failure> {
-        let (seq, write) = store::next_seq(self.view, &message.room).await?;
-        outcome.writes.push(write);
-        let same =
-            |who: &Sender| who.surface == message.sender.surface && who.address == message.sender.address;
-        let by = by.filter(|who| !same(who)).cloned();
-        let lane = message.room.as_str().to_owned();
-        let detail = Detail::RoomChanged(RoomChanged { lane, seq, change, message, by, reaction });
-        let id = EventId::from_cause(&[self.cause, detail.kind()]);
-        outcome.events.push(Event::new(id, "moderation", self.now, detail));
-        Ok(seq)
-    }
-
-    fn remember(
-        &self,
-        outcome: &mut Outcome,
-        record: &Record,
-        message: &Message,
-        expect: Expect,
-    ) -> Result<(), Failure> {
-        outcome.writes.push(self.put(&message.id, record, expect)?);
-        Ok(())
-    }
-
-    fn put(&self, id: &MessageId, record: &Record, expect: Expect) -> Result<Write, Failure> {
-        store::put_message(id, record, expect, self.now.plus(self.rules.keep))
-    }
-}
-
-/// Is there room in an event for this message and what the gate adds to it?
-fn fits_on_the_bus(message: &Message) -> bool {
-    /// Lane, number, change, who, reaction, reasons and the envelope.
-    const ADDED_BYTES: usize = 8 * 1024;
-    /// No character takes more in JSON (`\u0000`); so a small text needs no measuring.
-    const BYTES_PER_BYTE: usize = 6;
-    message.text.len() * BYTES_PER_BYTE <= MAX_EVENT_BYTES / 2
-        || switchboard_core::store::to_json(message)
-            .is_ok_and(|json| json.len() + ADDED_BYTES <= MAX_EVENT_BYTES)
-}
-
-fn timer_key(message: &MessageId) -> String {
-    format!("parked/{message}")
 }

@@ -12,9 +12,9 @@
 //! - `POST /api/messages/{message}/release`: what is held is shown;
 //! - `POST /api/messages/{message}/block`: what is held is not shown, for good.
 //!
-//! There is no `act.rs`, because the gate asks nobody. Reading order: `decide` (the life of a message), `store`
-//! (what is remembered of it), `config` and `policy` (the operator's rules), and what these are made of: `normalise` (a text
-//! as a reader sees it), `words`, `links`, `pace`.
+//! There is no `act.rs`, because the gate asks nobody. Reading order: `decide` (the life of a message), `gate` (what each
+//! decision is made with), `store` (what is remembered of a message), `config` and `policy` (the operator's rules), and
+//! what these are made of: `normalise` (a text as a reader sees it), `words`, `links`, `pace`.
 
 use std::time::Duration;
 
@@ -29,8 +29,10 @@ use crate::settings::{ConfigError, Keys, Settings};
 
 mod config;
 mod decide;
+mod gate;
 mod links;
 mod normalise;
+mod orders;
 mod pace;
 mod policy;
 mod store;
@@ -156,7 +158,7 @@ impl Bridge for Moderation {
                 let gate = self.at(event.id.as_str(), arrival.now, view);
                 match &event.detail {
                     Detail::MessagePosted(said) => gate.posted(&said.message).await,
-                    Detail::MessageEdited(said) => gate.edited(&said.message).await,
+                    Detail::MessageEdited(said) => gate.edited(said).await,
                     Detail::MessageDeleted(deleted) => gate.deleted(deleted).await,
                     Detail::ReactionChanged(reaction) => gate.reacted(reaction, event.time).await,
                     _ => Ok(Outcome::nothing()),

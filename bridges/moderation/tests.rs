@@ -91,17 +91,17 @@ impl House {
 }
 
 pub(super) fn post(message: Message) -> Detail {
-    Detail::MessagePosted(MessageSaid { message })
+    Detail::MessagePosted(MessageSaid::new(message))
 }
 
 pub(super) fn edit(message: Message) -> Detail {
-    Detail::MessageEdited(MessageSaid { message })
+    Detail::MessageEdited(MessageSaid::new(message))
 }
 
 pub(super) fn delete(id: &str, who: Sender) -> Detail {
     let message_id = MessageId::from_text(id);
     let room = "lobby".parse().unwrap();
-    Detail::MessageDeleted(MessageDeleted { message_id, room, sender: who, moderator: false })
+    Detail::MessageDeleted(MessageDeleted { message_id, room, sender: who, moderator: false, shown: None })
 }
 
 pub(super) fn react(id: &str, who: &str, reaction: &str, added: bool) -> Detail {
@@ -111,6 +111,7 @@ pub(super) fn react(id: &str, who: &str, reaction: &str, added: bool) -> Detail 
         sender: sender(Surface::Web, who),
         reaction: reaction.to_owned(),
         added,
+        shown: None,
     })
 }
 
@@ -317,6 +318,54 @@ fn a_moderator_takes_back_anybodys_message_and_nobody_else_does() {
         ["blocked m1/2 not_shown"],
         "its writer cannot bring it back"
     );
+}
+
+/// What the gate has forgotten and the room still shows can be changed by who may: its record is made again.
+#[test]
+fn what_the_gate_has_forgotten_is_still_removed_edited_and_reacted_to_by_who_may() {
+    let kept = |message| Detail::MessageEdited(MessageSaid { message, kept: true });
+    let shown = |text: &str| Some(message("m1", 3, "Ann", text));
+    let removed = |who: &str, moderator| match delete("m1", sender(Surface::Web, who)) {
+        Detail::MessageDeleted(it) => {
+            Detail::MessageDeleted(MessageDeleted { moderator, shown: shown("hello"), ..it })
+        }
+        other => other,
+    };
+    let reacted = |added| match react("m1", "Bob", "wave", added) {
+        Detail::ReactionChanged(it) => {
+            Detail::ReactionChanged(ReactionChanged { shown: shown("hello"), ..it })
+        }
+        other => other,
+    };
+    let once: &[(Detail, &[&str])] = &[
+        (removed("Bob", true), &["1 retracted m1/3 hello by Bob"]),
+        (removed("Ann", false), &["1 deleted m1/3 hello"]),
+        (removed("Bob", false), &["blocked m1/3 not_sender"]),
+        (kept(message("m1", 4, "Ann", "hi")), &["1 edited m1/4 hi"]),
+        (kept(message("m1", 4, "Ann", "a grue")), &["blocked m1/4 blocked_word"]),
+        (reacted(true), &["1 reacted m1/3 hello by Bob"]),
+        (reacted(false), &["1 reacted m1/3 hello by Bob"]),
+    ];
+    for (detail, says) in once {
+        check("[moderation]\nblocked_words = ['grue']", vec![(detail.clone(), says)]);
+    }
+    // From then on it is known again; and a withdrawal that came first changes nothing of that.
+    check(
+        "",
+        vec![
+            (delete("m1", sender(Surface::Slack, "U1")), &[]),
+            (kept(message("m1", 4, "Ann", "hi")), &["1 edited m1/4 hi"]),
+            (reacted(true), &["2 reacted m1/4 hi by Bob"]),
+            (reacted(true), &[]),
+            (removed("Ann", false), &["3 deleted m1/4 hi"]),
+            (removed("Bob", true), &[]),
+            (reacted(true), &[]),
+            (kept(message("m1", 5, "Ann", "hi")), &[]),
+        ],
+    );
+    let mut house = House::new("");
+    house.hear(post(message("m1", 1, "Ann", "hello"))).unwrap();
+    assert!(house.hear(reacted(false)).unwrap().events.is_empty(), "what is remembered is believed");
 }
 
 #[test]

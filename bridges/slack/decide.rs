@@ -171,6 +171,7 @@ async fn deleted(said: &Said, room: &RoomName, now: Timestamp, view: &dyn View) 
         room: room.clone(),
         sender: intake::sender(said, &names),
         moderator: false,
+        shown: None,
     };
     let event = Event::new(said.event_id(), "slack", now, Detail::MessageDeleted(gone));
     Ok(Outcome { events: vec![event], ..Outcome::default() })
@@ -197,7 +198,7 @@ async fn reacted(slack: &Slack, it: &Reacted, now: Timestamp, view: &dyn View) -
         name: display_name(name.as_deref().unwrap_or(&it.user), "somebody"),
     };
     let (reaction, added) = (it.reaction.clone(), it.added);
-    let changed = ReactionChanged { message_id, room: room.clone(), sender, reaction, added };
+    let changed = ReactionChanged { message_id, room: room.clone(), sender, reaction, added, shown: None };
     let event = Event::new(it.event_id(), "slack", now, Detail::ReactionChanged(changed));
     Ok(Outcome { events: vec![event], ..Outcome::default() })
 }

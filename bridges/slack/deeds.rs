@@ -105,6 +105,8 @@ pub(super) enum Done {
     Posted { ts: SlackTs, own: Own },
     /// It was done, or there is nothing left to do it to.
     Changed,
+    /// It was not done: its message was withdrawn before.
+    Withdrawn,
     /// These files stand there, by Slack's ids.
     Uploaded { files: Vec<String> },
     /// What Slack knew.

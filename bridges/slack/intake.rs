@@ -209,8 +209,8 @@ pub(super) fn say(
         hops: said.mark.as_ref().map_or(0, |mark| mark.hops),
     };
     let detail = match said.happened {
-        Happened::Edited(_) => Detail::MessageEdited(MessageSaid { message }),
-        _ => Detail::MessagePosted(MessageSaid { message }),
+        Happened::Edited(_) => Detail::MessageEdited(MessageSaid::new(message)),
+        _ => Detail::MessagePosted(MessageSaid::new(message)),
     };
     let event = Event::new(said.event_id(), "slack", now, detail);
     Ok(Outcome { writes, events: vec![event], ..Outcome::default() })

@@ -240,6 +240,9 @@ impl Bridge for Slack {
         match arrival.what {
             What::Request(request) => decide::request(self, request, arrival.now, view).await,
             What::Event { event, .. } => match &event.detail {
+                Detail::RoomChanged(changed) if arrival.listener == "slack.intake" => {
+                    relay::withdrawn_early(self, changed, arrival.now, view).await
+                }
                 Detail::RoomChanged(changed) => relay::room_changed(self, changed, arrival.now, view).await,
                 Detail::MessageReceived(received) => {
                     intake::received(self, event, received, arrival.now, view).await

@@ -4,8 +4,8 @@
 use switchboard_core::event::{Change, DeliveryReported, DeliveryStatus, MessageReceived, RoomChanged};
 use switchboard_core::message::{MAX_HOPS, display_name};
 use switchboard_core::{
-    Address, Detail, Effect, Event, EventId, Failure, Message, MessageId, Outcome, Permit, Permitted, Report,
-    Settlement, Surface, Timestamp, View, Write,
+    Address, Detail, Effect, Event, EventId, Expect, Failure, Message, MessageId, Outcome, Permit, Permitted,
+    Report, Settlement, Surface, Timestamp, View, Write,
 };
 
 use super::Slack;
@@ -174,18 +174,44 @@ async fn withdraw(
     Ok(Outcome { writes, effects, ..Outcome::default() })
 }
 
+/// A message is withdrawn, and its post may still wait in the room's lane, before the withdrawal: the word that is left
+/// here ends it at its next attempt.
+pub(super) async fn withdrawn_early(
+    slack: &Slack,
+    changed: &RoomChanged,
+    now: Timestamp,
+    view: &dyn View,
+) -> Result<Outcome, Failure> {
+    let message = &changed.message;
+    let shown = slack.rooms.get(&message.room).is_some_and(|room| room.slack_channel.is_some());
+    let withdrawn = matches!(changed.change, Change::Deleted | Change::Retracted);
+    if !shown || !withdrawn || message.sender.surface == Surface::Slack {
+        return Ok(Outcome::nothing());
+    }
+    if place(view, &message.id).await?.is_some() {
+        // It stands there, or did: the lane takes it away.
+        return Ok(Outcome::nothing());
+    }
+    let write = Write::put(store::withdrawn_key(&message.id), &now, Expect::Any)?;
+    Ok(Outcome { writes: vec![write.expiring(slack.post_expiry(now))], ..Outcome::default() })
+}
+
 /// Is it still to be done? An echo of the post may have been faster than the answer; a message that was
 /// withdrawn meanwhile is not shown.
 pub(super) async fn permit(deed: &Deed, view: &dyn View) -> Result<Permitted, Failure> {
     let done = match deed {
         Deed::Post(post) => match place(view, &post.message_id).await? {
+            None if view.get(&store::withdrawn_key(&post.message_id)).await?.is_some() => {
+                let permit = Permit::Needless(Report::new(&Done::Withdrawn)?);
+                return Ok(Permitted { permit, writes: Vec::new() });
+            }
             None => None,
             Some(Place { ts: Some(ts), gone: false, .. }) => Some(Done::Posted { ts, own: Own::default() }),
-            Some(_) => Some(Done::Changed),
+            Some(_) => Some(Done::Withdrawn),
         },
         Deed::Upload(upload) => {
             let gone = place(view, &upload.message_id).await?.is_some_and(|place| place.gone);
-            gone.then_some(Done::Changed)
+            gone.then_some(Done::Withdrawn)
         }
         Deed::Update { .. }
         | Deed::Delete { .. }
@@ -215,7 +241,11 @@ pub(super) async fn settle_post(
         Settlement::Done(report) => match report.read()? {
             Done::Posted { ts, own } => posted(slack, post, ts, own, now, view).await,
             // It was withdrawn before it stood anywhere.
-            _ => Ok(Outcome::nothing()),
+            _ => {
+                let reason = "it was withdrawn before it was posted".to_owned();
+                let event = delivery(&post, DeliveryStatus::Failed, None, Some(reason), now);
+                Ok(Outcome { events: vec![event], ..Outcome::default() })
+            }
         },
         Settlement::GaveUp(failure) => {
             let reason = failure.to_string();
@@ -290,7 +320,7 @@ pub(super) fn errand(id: EventId, errand: &Errand, now: Timestamp) -> Result<Eve
 }
 
 fn last_delivery(channel: &str, last: &LastDelivery) -> Result<Write, Failure> {
-    Write::put(store::last_delivery_key(channel), last, switchboard_core::Expect::Any)
+    Write::put(store::last_delivery_key(channel), last, Expect::Any)
 }
 
 fn delivery(

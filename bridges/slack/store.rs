@@ -3,6 +3,7 @@
 //! | partition | says |
 //! |---|---|
 //! | `message/<message id>` | where the message stands in Slack: [`Place`] |
+//! | `withdrawn/<message id>` | that the message is withdrawn, where its post may still wait |
 //! | `post/<channel>/<ts>` | which message our post there is: [`OwnPost`] |
 //! | `name/<id>` | what a person, bot or channel is called: [`Name`] |
 //! | `self` | what Slack calls us: [`Own`] |
@@ -76,6 +77,10 @@ pub(super) struct LastDelivery {
 
 pub(super) fn place_key(message: &MessageId) -> Key {
     Key::new(format!("message/{message}"), SORT)
+}
+
+pub(super) fn withdrawn_key(message: &MessageId) -> Key {
+    Key::new(format!("withdrawn/{message}"), SORT)
 }
 
 pub(super) fn own_post_key(channel: &str, ts: &SlackTs) -> Key {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use serde::{Deserialize, Serialize};
+use switchboard_core::event::Change;
 use switchboard_core::{
     Attachment, EventId, Failure, HttpError, Message, MessageId, PhoneNumber, Ports, RoomName, Timestamp,
 };
@@ -40,6 +41,8 @@ pub(super) struct SendText {
     /// What it counts as.
     pub(super) segments: u32,
     pub(super) message_id: Option<MessageId>,
+    #[serde(default)]
+    pub(super) change: Option<Change>,
     pub(super) room: Option<RoomName>,
 }
 
@@ -58,6 +61,8 @@ pub(super) enum Done {
     OptedOut { code: Option<u32> },
     /// The phone has left the room.
     NotInRoom,
+    /// What it tells was withdrawn before it was sent.
+    Withdrawn,
     /// It cannot be.
     Failed { code: u32 },
 }

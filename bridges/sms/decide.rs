@@ -240,6 +240,7 @@ impl Desk<'_> {
             text: text::fit(&words, text::MAX_BODY_UNITS),
             attachments: Vec::new(),
             message_id: None,
+            change: None,
             room: None,
         };
         self.outcome.events.push(phone.request(&self.cause, text, self.now));
@@ -260,7 +261,7 @@ impl Desk<'_> {
 /// A phone said this.
 pub(super) fn posted(sid: &str, message: Message, now: Timestamp) -> Event {
     let id = EventId::from_cause(&["twilio", sid]);
-    Event::new(id, "sms", now, Detail::MessagePosted(MessageSaid { message }))
+    Event::new(id, "sms", now, Detail::MessagePosted(MessageSaid::new(message)))
 }
 
 /// A message with files: fetch them.
@@ -299,6 +300,7 @@ pub(super) async fn requested(
         media_urls: files.iter().map(|blob| config.links.media(blob, until)).collect(),
         segments,
         message_id: requested.message_id.clone(),
+        change: requested.change,
         room: requested.room.clone(),
     };
     let mut effect = Effect::new(destination(config, &requested.lane), &Task::SendText(task))?;

@@ -27,6 +27,12 @@ pub(super) async fn room_changed(
     view: &dyn View,
 ) -> Result<Outcome, Failure> {
     let message = &changed.message;
+    let withdrawn = matches!(changed.change, Change::Deleted | Change::Retracted);
+    let mut outcome = Outcome::default();
+    if withdrawn && part.is_none() && config.access(&message.room) != SmsAccess::Off {
+        // What waits in the phones' lanes was said before, and is not to be said any more.
+        outcome.writes.push(store::withdrawn(store::withdrawn_key(&message.id), now)?);
+    }
     let (name, text) = (message.sender.name.as_str(), message.text.as_str());
     let corrects = config.section.corrections;
     let (said, attachments) = match changed.change {
@@ -37,14 +43,14 @@ pub(super) async fn room_changed(
         Change::Deleted if corrects => (text::taken_back(name, text), &[][..]),
         // What the gate has taken back is not said again, and a reaction is not worth a text.
         Change::Edited | Change::Deleted | Change::Retracted | Change::Reacted => {
-            return Ok(Outcome::nothing());
+            return Ok(outcome);
         }
     };
     if message.hops >= MAX_HOPS {
-        return Ok(Outcome::nothing());
+        return Ok(outcome);
     }
     let (phones, next_part) = phones(config, changed, part, view).await?;
-    let mut outcome = Outcome { next_part, ..Outcome::default() };
+    outcome.next_part = next_part;
     if phones.is_empty() {
         return Ok(outcome);
     }
@@ -64,6 +70,7 @@ pub(super) async fn room_changed(
             text: said.clone(),
             attachments: attachments.to_vec(),
             message_id: Some(message.id.clone()),
+            change: Some(changed.change),
             room: Some(message.room.clone()),
         };
         outcome.events.push(phone.value.request(&event.id, text, now));

@@ -1,5 +1,6 @@
 //! May this text go out now? Asked in the store immediately before each attempt: opt-out, membership, money.
 
+use switchboard_core::event::Change;
 use switchboard_core::{Failure, Permit, Permitted, Report, Timestamp, View, Write};
 
 use super::act::{Done, SendText};
@@ -16,6 +17,10 @@ pub(super) async fn send(
     let mut delivery: Stored<Delivery> = Stored::load(view, &store::delivery_key(&task.delivery)).await?;
     if delivery.value.sid.is_some() {
         return settled(&Done::Known);
+    }
+    if is_withdrawn(task, view).await? {
+        let report = Report::new(&Done::Withdrawn)?;
+        return Ok(Permitted { permit: Permit::Needless(report), writes: Vec::new() });
     }
     let phone: Stored<Phone> = Stored::load(view, &store::phone_key(&task.to)).await?;
     if phone.value.opted_out {
@@ -53,6 +58,18 @@ pub(super) async fn send(
     delivery.value.counted = Some(day);
     writes.push(store::put_delivery(&delivery, &task.delivery, now)?);
     Ok(Permitted { permit: Permit::Go, writes })
+}
+
+/// Is there nothing left to tell? Of a message that is withdrawn neither the text nor a correction; and that it is
+/// withdrawn only to whom it was sent.
+async fn is_withdrawn(task: &SendText, view: &dyn View) -> Result<bool, Failure> {
+    let (Some(message), Some(change)) = (&task.message_id, task.change) else { return Ok(false) };
+    let key = match change {
+        Change::Posted | Change::Edited => store::withdrawn_key(message),
+        Change::Deleted => store::never_sent_key(message, &task.to),
+        Change::Reacted | Change::Retracted => return Ok(false),
+    };
+    Ok(view.get(&key).await?.is_some())
 }
 
 fn settled(done: &Done) -> Result<Permitted, Failure> {

@@ -2,7 +2,7 @@
 //! delivery's, in whatever order they come.
 
 use switchboard_core::event::{
-    DeliveryReported, DeliveryStatus, Detail, SubscriberChange, SubscriberChanged,
+    Change, DeliveryReported, DeliveryStatus, Detail, SubscriberChange, SubscriberChanged,
 };
 use switchboard_core::{
     Address, Event, EventId, Expect, Failure, Outcome, Settlement, Surface, Timestamp, View,
@@ -62,6 +62,12 @@ pub(super) async fn sent(
             record.opt_out(view).await?;
         }
         Done::NotInRoom => record.fail("the phone has left the room"),
+        Done::Withdrawn => {
+            record.fail("the message was withdrawn before it was sent");
+            if let (Some(message), Some(Change::Posted)) = (&task.message_id, task.change) {
+                record.outcome.writes.push(store::withdrawn(store::never_sent_key(message, &task.to), now)?);
+            }
+        }
         Done::Failed { code } => record.fail(&codes::reason(code)),
         Done::Fetched { .. } => return Err(Failure::bug("a text was sent and the report is of files")),
     }

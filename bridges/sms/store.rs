@@ -6,6 +6,8 @@
 //! | `room/<room>` | `<number>` | a phone that joined an open room (the phone's own item decides) |
 //! | `delivery/<event id>` | `state` | [`Delivery`]: one SmsRequested and how it fares |
 //! | `sid/<sid>` | `delivery` | which delivery a message of Twilio's is |
+//! | `withdrawn/<message id>` | `message` | the message is withdrawn: what still waits of it is not sent |
+//! | `withdrawn/<message id>` | `<number>` | the phone was never sent it |
 //! | `pace` | `sender` | [`Pace`]: until when our sender is busy |
 //! | `spent/<day>` | `total`, `phone/…`, `room/…`, `code/…` | segments, as counts |
 //!
@@ -15,7 +17,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use switchboard_core::event::{DeliveryStatus, Detail, SmsRequested};
+use switchboard_core::event::{Change, DeliveryStatus, Detail, SmsRequested};
 use switchboard_core::{
     Event, EventId, Expect, Failure, Key, MessageId, PhoneNumber, RoomName, SmsAccess, Timestamp, View, Write,
 };
@@ -115,6 +117,7 @@ impl Phone {
             text: text.text,
             attachments: text.attachments,
             message_id: text.message_id,
+            change: text.change,
             room: text.room,
         };
         Event::new(id, "sms", now, Detail::SmsRequested(requested))
@@ -127,6 +130,7 @@ pub(super) struct NewText {
     pub(super) text: String,
     pub(super) attachments: Vec<switchboard_core::Attachment>,
     pub(super) message_id: Option<MessageId>,
+    pub(super) change: Option<Change>,
     pub(super) room: Option<RoomName>,
 }
 
@@ -245,6 +249,21 @@ pub(super) fn claim_key(sid: &str) -> Key {
 pub(super) fn claim(sid: &str, delivery: &EventId, expect: Expect, now: Timestamp) -> Result<Write, Failure> {
     let claim = Claim { delivery: delivery.clone() };
     Ok(Write::put(claim_key(sid), &claim, expect)?.expiring(now.plus(DELIVERY_KEPT)))
+}
+
+/// Where it stands that a message is withdrawn.
+pub(super) fn withdrawn_key(message: &MessageId) -> Key {
+    Key::new(format!("withdrawn/{message}"), "message")
+}
+
+/// Where it stands that a phone was never sent a message that is withdrawn.
+pub(super) fn never_sent_key(message: &MessageId, phone: &PhoneNumber) -> Key {
+    Key::new(format!("withdrawn/{message}"), phone.as_str())
+}
+
+/// Keeps that something is withdrawn for as long as a text of it may wait, or be redriven.
+pub(super) fn withdrawn(key: Key, now: Timestamp) -> Result<Write, Failure> {
+    Ok(Write::put(key, &now, Expect::Any)?.expiring(now.plus(DELIVERY_KEPT)))
 }
 
 /// Writes a delivery's state.

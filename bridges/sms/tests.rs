@@ -251,6 +251,7 @@ fn request(to: &str, text: &str, seq: u64) -> Event {
         text: text.into(),
         attachments: Vec::new(),
         message_id: None,
+        change: None,
         room: None,
     };
     Event::new(

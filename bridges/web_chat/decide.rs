@@ -1,6 +1,7 @@
 //! What people do, as events: a post, an edit, a deletion, a reaction. The gate decides what becomes of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use switchboard_core::event::{Detail, MessageDeleted, MessageSaid, ReactionChanged};
@@ -16,6 +17,9 @@ use super::shown::{Kind, frame};
 use super::store::{self, Entry, Place};
 use super::wire::{Post, Posted};
 use super::{files, sign_in};
+
+/// For how long the gate remembers a message at least (`[moderation] keep_days`).
+const REMEMBERED: Duration = Duration::from_secs(86_400);
 
 /// Longest name of a reaction. Slack's custom names have at most 100 characters.
 const MAX_REACTION_CHARS: usize = 100;
@@ -53,7 +57,7 @@ pub(super) fn post(chat: &WebChat, post: Post, now: Timestamp) -> Result<Outcome
     let message = message(MessageId::from_cause(&cause), &post.room, sender, &post.text, now);
     let reply = Reply::json(&Posted { message_id: message.id.clone() })?;
     let id = EventId::from_cause(&[cause[0], cause[1], cause[2], "posted"]);
-    let event = Event::new(id, "web_chat", now, Detail::MessagePosted(MessageSaid { message }));
+    let event = Event::new(id, "web_chat", now, Detail::MessagePosted(MessageSaid::new(message)));
     Ok(Outcome { reply: Some(reply), events: vec![event], ..Outcome::default() })
 }
 
@@ -113,11 +117,14 @@ pub(super) async fn frame_said(
                 message.attachments.push(files::open(&chat.links, handle, &person.id, now)?);
             }
             let message_id = message.id.clone();
-            accepted(person, &id, &message_id, Detail::MessagePosted(MessageSaid { message }), now)
+            accepted(person, &id, &message_id, Detail::MessagePosted(MessageSaid::new(message)), now)
         }
         Said::Edit { id, room, message_id, text } => {
             joined(chat, person, &room, view).await?;
-            let entry = own(person, &message_id, &room, view).await?;
+            let entry = standing(&message_id, &room, view).await?;
+            if !wrote(person, &entry) {
+                return Err(not_yours());
+            }
             check_text(chat, &text, entry.attachments.is_empty())?;
             // Of two edits the later is the greater; a message said here is edited only here.
             let revision = Revision(u64::try_from(now.ms()).unwrap_or(0).max(entry.revision + 1));
@@ -128,22 +135,28 @@ pub(super) async fn frame_said(
                 time: entry.time,
                 ..message(message_id.clone(), &room, sender(person), &text, now)
             };
-            accepted(person, &id, &message_id, Detail::MessageEdited(MessageSaid { message }), now)
+            accepted(
+                person,
+                &id,
+                &message_id,
+                Detail::MessageEdited(MessageSaid { message, kept: true }),
+                now,
+            )
         }
         Said::Delete { id, room, message_id } => {
             joined(chat, person, &room, view).await?;
-            let moderator = match own(person, &message_id, &room, view).await {
-                Ok(_) => false,
-                Err(Failure::Refuse { code: "not_yours", .. }) if moderates(person) => true,
-                Err(failure) => return Err(failure),
-            };
-            let sender = sender(person);
-            let deleted = MessageDeleted { message_id: message_id.clone(), room, sender, moderator };
+            let entry = standing(&message_id, &room, view).await?;
+            let moderator = !wrote(person, &entry);
+            if moderator && !moderates(person) {
+                return Err(not_yours());
+            }
+            let (sender, shown) = (sender(person), old(entry, &room, now));
+            let deleted = MessageDeleted { message_id: message_id.clone(), room, sender, moderator, shown };
             accepted(person, &id, &message_id, Detail::MessageDeleted(deleted), now)
         }
         Said::React { id, room, message_id, reaction, added } => {
             joined(chat, person, &room, view).await?;
-            standing(&message_id, &room, view).await?;
+            let entry = standing(&message_id, &room, view).await?;
             let plain = |c: char| c.is_alphanumeric() || "_-+':".contains(c);
             if reaction.is_empty()
                 || reaction.chars().count() > MAX_REACTION_CHARS
@@ -155,13 +168,9 @@ pub(super) async fn frame_said(
                     "a reaction has a short name, such as thumbsup",
                 ));
             }
-            let changed = ReactionChanged {
-                message_id: message_id.clone(),
-                room,
-                sender: sender(person),
-                reaction,
-                added,
-            };
+            let (sender, shown) = (sender(person), old(entry, &room, now));
+            let message = message_id.clone();
+            let changed = ReactionChanged { message_id: message, room, sender, reaction, added, shown };
             accepted(person, &id, &message_id, Detail::ReactionChanged(changed), now)
         }
         _ => Err(Failure::bug("a frame that changes nothing was decided")),
@@ -206,16 +215,31 @@ async fn standing(message: &MessageId, room: &RoomName, view: &dyn View) -> Resu
     entry.filter(|entry| entry.gone.is_none()).ok_or_else(unknown)
 }
 
-/// A message that the room shows and the person wrote.
-async fn own(
-    person: &Person,
-    message: &MessageId,
-    room: &RoomName,
-    view: &dyn View,
-) -> Result<Entry, Failure> {
-    let entry = standing(message, room, view).await?;
-    if entry.sender.surface != Surface::Web || entry.sender.id != person.id {
-        return Err(Failure::refuse_as(403, "not_yours", "somebody else wrote it"));
-    }
-    Ok(entry)
+/// Did the person write it?
+fn wrote(person: &Person, entry: &Entry) -> bool {
+    entry.sender.surface == Surface::Web && entry.sender.id == person.id
+}
+
+fn not_yours() -> Failure {
+    Failure::refuse_as(403, "not_yours", "somebody else wrote it")
+}
+
+/// What the room shows, for a gate that may have forgotten it: rooms keep messages for good, the gate for a while.
+fn old(entry: Entry, room: &RoomName, now: Timestamp) -> Option<Message> {
+    (now.since(entry.time) > REMEMBERED).then(|| Message {
+        id: entry.message_id,
+        revision: Revision(entry.revision),
+        room: room.clone(),
+        sender: Sender {
+            surface: entry.sender.surface,
+            address: Address::new(entry.sender.id),
+            name: entry.sender.name,
+        },
+        text: entry.text,
+        attachments: entry.attachments,
+        thread_parent: entry.thread_parent,
+        provider_id: None,
+        time: entry.time,
+        hops: 0,
+    })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use switchboard_core::event::{
-    DeliveryReported, DeliveryStatus, MessageJudged, SubscriberChange, SubscriberChanged,
+    DeliveryReported, DeliveryStatus, MessageJudged, Reason, SubscriberChange, SubscriberChanged,
 };
 use switchboard_core::{
     Audience, Expect, Failure, MessageId, Order, Outcome, Pace, PhoneNumber, Push, Query, RoomName, Rooms,
@@ -301,14 +301,23 @@ pub(super) async fn told(message: &MessageId, view: &dyn View) -> Result<Value, 
     Ok(json!({ "deliveries": deliveries }))
 }
 
+/// A reason as its writer understands it. What was found is words already, but for entries of lists.
+fn in_words(reason: &Reason) -> String {
+    let found = &reason.found;
+    match reason.rule.as_str() {
+        "blocked_word" | "held_word" | "abuse" | "scam" => format!("the word “{found}”"),
+        "blocked_host" => format!("a link to {found}"),
+        _ => found.clone(),
+    }
+}
+
 /// The gate did not let a message through: its writer hears why, and nobody else hears anything.
 pub(super) fn judged(judged: &MessageJudged, verdict: &str) -> Outcome {
     let message = &judged.message;
     if message.sender.surface != Surface::Web {
         return Outcome::nothing();
     }
-    let reasons: Vec<String> =
-        judged.reasons.iter().map(|reason| format!("{}: {}", reason.rule, reason.found)).collect();
+    let reasons: Vec<String> = judged.reasons.iter().map(in_words).collect();
     let text = frame(
         Kind::Judged,
         json!({ "room": message.room, "message_id": message.id, "verdict": verdict, "reasons": reasons }),

@@ -44,7 +44,7 @@ pub use config::{Chat, Issuer};
 use frames::Said;
 use wire::Ask;
 
-/// The socket's protocol for programs: an AsyncAPI document, <https://www.asyncapi.com/docs/reference/specification/v3.0.0>.
+/// The socket's protocol for programs: an AsyncAPI document, <https://www.asyncapi.com/docs/reference/specification/v3.1.0>.
 pub const ASYNCAPI: &str = include_str!("asyncapi.json");
 
 /// Most bytes of an uploaded file that is read at all; `[chat] file_bytes` says how many are taken.

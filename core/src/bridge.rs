@@ -272,6 +272,9 @@ pub enum Permit {
     NotBefore(Timestamp),
     /// It need not: this is known already (an echo came first), or must not be (the phone has opted out).
     Settled(Report),
+    /// What it was for is gone: it ends so, unless the end of an attempt is unknown. Then it is looked for first, since
+    /// it may have happened.
+    Needless(Report),
 }
 
 /// How an effect ended.

@@ -155,7 +155,7 @@ mod tests {
             EventId::from_cause(&["test", "1"]),
             "sms",
             Timestamp::from_ms(1_700_000_000_000),
-            Detail::MessagePosted(MessageSaid { message }),
+            Detail::MessagePosted(MessageSaid::new(message)),
         )
     }
 

@@ -60,6 +60,17 @@ pub struct MessageReceived {
 pub struct MessageSaid {
     /// What it says now.
     pub message: Message,
+    /// Of an edit: whether its surface keeps the message, and has seen that its sender makes the edit. Whoever has
+    /// forgotten the message need not wait for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
+}
+
+impl MessageSaid {
+    /// What is said for the first time, or of which its surface keeps nothing.
+    pub fn new(message: Message) -> Self {
+        Self { message, kept: false }
+    }
 }
 
 /// A person withdrew a message.
@@ -74,6 +85,10 @@ pub struct MessageDeleted {
     /// Whether they may withdraw anybody's: their surface has checked that they are a moderator.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub moderator: bool,
+    /// What is shown, where the surface keeps it and others may have forgotten it. Of a sender on another surface the
+    /// address is what the pages know them by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Message>,
 }
 
 /// A person put a reaction to a message, or took it away.
@@ -89,6 +104,9 @@ pub struct ReactionChanged {
     pub reaction: String,
     /// Put there or taken away.
     pub added: bool,
+    /// As of [`MessageDeleted`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Message>,
 }
 
 /// What may be shown, in the room's order.
@@ -169,6 +187,9 @@ pub struct SmsRequested {
     /// The message that it carries; `None` for the hub's own words (help, confirmations).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<MessageId>,
+    /// What of the message it tells: that it is new, has another text, or was withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
     /// The room that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room: Option<RoomName>,
@@ -304,8 +325,8 @@ impl Event {
         let mut words = vec![self.id.as_str()];
         words.extend(self.message_id().map(MessageId::as_str));
         match &self.detail {
-            Detail::MessagePosted(MessageSaid { message })
-            | Detail::MessageEdited(MessageSaid { message })
+            Detail::MessagePosted(MessageSaid { message, .. })
+            | Detail::MessageEdited(MessageSaid { message, .. })
             | Detail::MessageHeld(MessageJudged { message, .. })
             | Detail::MessageBlocked(MessageJudged { message, .. })
             | Detail::RoomChanged(RoomChanged { message, .. }) => {

@@ -30,7 +30,7 @@ fn every_file_of_the_repository_is_a_rule() -> Result<(), Box<dyn Error>> {
     let names = |wiring: &Wiring| wiring.rules().iter().map(|rule| rule.listener.clone()).collect::<Vec<_>>();
     assert_eq!(names(&embedded), names(&loaded));
     assert!(
-        embedded.rule("moderation.gate").is_some_and(|rule| !rule.ordered && rule.delivery.attempts == 20)
+        embedded.rule("moderation.gate").is_some_and(|rule| !rule.ordered && rule.delivery.attempts == 250)
     );
     Ok(())
 }
@@ -49,6 +49,12 @@ fn each_event_reaches_the_listeners_that_the_plan_names() -> Result<(), Box<dyn 
         );
     }
     assert_eq!(hears(r#"{"detail-type": "RoomChanged"}"#)?, ["slack.out", "sms.fanout", "web_chat.history"]);
+    for withdrawn in ["deleted", "retracted"] {
+        assert_eq!(
+            hears(&format!(r#"{{"detail-type": "RoomChanged", "detail": {{"change": "{withdrawn}"}}}}"#))?,
+            ["slack.intake", "slack.out", "sms.fanout", "web_chat.history"]
+        );
+    }
     assert_eq!(hears(r#"{"detail-type": "SmsRequested"}"#)?, ["sms.out"]);
     assert_eq!(hears(r#"{"detail-type": "MessageReceived", "source": "switchboard.sms"}"#)?, ["sms.intake"]);
     assert_eq!(

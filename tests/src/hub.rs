@@ -171,6 +171,12 @@ impl Hub {
         assert!(status.success(), "the hub ended with {status}\n{}", self.log());
     }
 
+    /// Waits until it has ended by itself; gives its exit status.
+    pub async fn ended(&mut self) -> Option<i32> {
+        let ended = tokio::time::timeout(PATIENCE, self.child().wait()).await.expect("the hub ends in time");
+        ended.expect("a status").code()
+    }
+
     /// Everything it has logged, over all its lives.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

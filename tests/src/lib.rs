@@ -41,6 +41,24 @@ pub const PUBLIC: &str = "https://hub.example";
 /// The hub's number.
 pub const HUB_NUMBER: &str = "+15550100100";
 
+/// The providers' variables, as bridges want them that talk to nobody.
+pub const PROVIDERS: [(&str, &str); 5] = [
+    ("TWILIO_ACCOUNT_SID", TWILIO_ACCOUNT),
+    ("TWILIO_AUTH_TOKEN", "t"),
+    ("TWILIO_FROM", HUB_NUMBER),
+    ("SLACK_SIGNING_SECRET", "s"),
+    ("SLACK_BOT_TOKEN", "xoxb-1"),
+];
+
+/// Whose phones the stories know.
+pub const ANN: &str = "+14155550123";
+/// Another.
+pub const BOB: &str = "+14155550124";
+/// A third.
+pub const CARL: &str = "+14155550125";
+/// Where Slack shows the lobby.
+pub const CHANNEL: &str = "C0LOBBY";
+
 /// One room that phones may join, shown in a channel.
 pub const LOBBY: &str = "[rooms.lobby]\ntitle = \"Lobby\"\nslack_channel = \"C0LOBBY\"\nsms = \"open\"\n\
      [sms]\nsegments_per_second = 0\n";

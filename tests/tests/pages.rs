@@ -54,6 +54,11 @@ async fn a_newcomer_sees_one_message_travel_everywhere_within_a_minute() {
 }
 
 #[tokio::test]
+async fn a_long_room_is_scrolled_without_a_jump_and_the_page_stays_small() {
+    told("a_long_room_is_scrolled_without_a_jump_and_the_page_stays_small", "long_room").await;
+}
+
+#[tokio::test]
 async fn every_page_is_fit_to_be_seen_wide_and_narrow_light_and_dark() {
     told("every_page_is_fit_to_be_seen_wide_and_narrow_light_and_dark", "looks").await;
 }

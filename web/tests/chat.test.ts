@@ -305,6 +305,65 @@ test("older messages come page by page, and the end of them is known", async () 
   expect(new Set(texts(chat)).size).toBe(120);
 });
 
+test("however far a reader goes, so many messages are kept and no more, and none is missing on the way", async () => {
+  for (let number = 1; number <= 1500; number++) hub.say("lobby", String(number));
+  const chat = await opened();
+  const numbers = (): number[] => texts(chat).map(Number);
+  const gapless = (): void => {
+    const all = numbers();
+    expect(all).toEqual(all.map((_, index) => (all[0] ?? 0) + index));
+    expect(all.length).toBeLessThanOrEqual(400);
+  };
+  while (room(chat).before !== null) {
+    await chat.older("lobby");
+    gapless();
+  }
+  expect(numbers()[0]).toBe(1);
+  hub.say("lobby", "1501");
+  await settle();
+  expect(numbers().at(-1)).toBe(400);
+  expect(room(chat).unread).toBeGreaterThan(0);
+  while (room(chat).after !== null) {
+    await chat.newer("lobby");
+    gapless();
+  }
+  expect(numbers().at(-1)).toBe(1501);
+  hub.say("lobby", "1502");
+  await settle();
+  expect(numbers().at(-1)).toBe(1502);
+
+  // One request leads to a message that is far away, and one to the end.
+  const asked = hub.asked.length;
+  expect(await chat.reach("lobby", "m-lobby-700")).toBe(true);
+  gapless();
+  await chat.toEnd("lobby");
+  expect(numbers().at(-1)).toBe(1502);
+  expect(hub.asked.length - asked).toBe(2);
+  expect(await chat.reach("lobby", "m-lobby-9999")).toBe(false);
+});
+
+test("what is said or changed while an older stretch is on its way is not lost", async () => {
+  for (let number = 1; number <= 500; number++) hub.say("lobby", String(number));
+  const chat = await opened();
+  expect(await chat.reach("lobby", "m-lobby-100")).toBe(true);
+  const fetched = hub.fetch;
+  let let_go: () => void = () => undefined;
+  const held = new Promise<void>((resolve) => (let_go = resolve));
+  const answer = await fetched("http://hub/api/rooms/lobby/history?after=124&limit=400");
+  hub.answering = async () => {
+    await held;
+    return answer;
+  };
+  const newer = chat.newer("lobby");
+  hub.edit("lobby", "m-lobby-130", "one hundred and thirty");
+  hub.say("lobby", "the last");
+  await settle();
+  let_go();
+  await newer;
+  expect(texts(chat)).toContain("one hundred and thirty");
+  expect(texts(chat).at(-1)).toBe("the last");
+});
+
 test("signed out elsewhere: the page says so, and keeps what was written for the same person", async () => {
   const chat = await opened();
   hub.reachable = false;

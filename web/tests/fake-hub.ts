@@ -57,6 +57,8 @@ export class FakeHub {
   /** Posts are accepted under this id, and stopped by moderation. */
   stopping: string | null = null;
   uploads = 0;
+  /** Answers the next question in the hub's place. */
+  answering: (() => Promise<Response>) | null = null;
 
   constructor(names: string[] = ["lobby"]) {
     for (const name of names) {
@@ -179,6 +181,9 @@ export class FakeHub {
     const url = new URL(String(input), "http://hub");
     const what = `${init?.method ?? "GET"} ${url.pathname}${url.search}`;
     this.asked.push(what);
+    const { answering } = this;
+    this.answering = null;
+    if (answering !== null) return answering();
     if (!this.reachable) throw new TypeError("fetch failed");
     const answer = (body: unknown, status = 200): Response => new Response(JSON.stringify(body), { status });
     if (url.pathname === "/api/session" && init?.method === "DELETE") {
@@ -206,8 +211,12 @@ export class FakeHub {
     const room = this.room(name);
     const wanted = query.get("message");
     if (wanted !== null) {
-      const messages = room.messages.filter((one) => one.message_id === wanted);
-      return { room: name, seq: room.listed.seq, messages, before: null, after: null };
+      const at = room.messages.findIndex((one) => one.message_id === wanted);
+      const half = Math.ceil(Number(query.get("limit") ?? 50) / 2);
+      const messages = at < 0 ? [] : room.messages.slice(Math.max(0, at + 1 - half), at + 1 + half);
+      const [first, last] = [messages[0], messages.at(-1)];
+      const before = first === room.messages[0] ? null : (first?.seq ?? null);
+      return { room: name, seq: room.listed.seq, messages, before, after: last === room.messages.at(-1) ? null : (last?.seq ?? null) };
     }
     const limit = Number(query.get("limit") ?? 50);
     const after = query.get("after");
@@ -216,7 +225,8 @@ export class FakeHub {
     const messages = after === null ? fitting.slice(-limit) : fitting.slice(0, limit);
     const more = fitting.length > messages.length;
     const first = messages[0]?.seq ?? null;
-    return { room: name, seq: room.listed.seq, messages, before: after === null && more ? first : null, after: null };
+    const next = after !== null && more ? (messages.at(-1)?.seq ?? null) : null;
+    return { room: name, seq: room.listed.seq, messages, before: after === null && more ? first : null, after: next };
   }
 }
 

@@ -43,6 +43,10 @@ test("found words are marked, whatever stands in them", () => {
     { kind: "text", text: "A " }, { kind: "mark", text: "cat" }, { kind: "text", text: " " },
     { kind: "mark", text: "(" }, { kind: "mark", text: "Cat" }, { kind: "text", text: ")" },
   ]);
+  expect(segments("concat cats", ["cat"])).toEqual([
+    { kind: "text", text: "concat " }, { kind: "mark", text: "cat" }, { kind: "text", text: "s" },
+  ]);
+  expect(segments("東京都", ["京"]).map((part) => part.kind)).toEqual(["text", "mark", "text"]);
 });
 
 function message(seq: number, sender: string, minute: number, more: Partial<Shown> = {}): Shown {

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use switchboard_core::{Blobs, HttpError, Revision, Surface};
+use switchboard_core::{HttpError, Revision, Surface};
 
 use super::*;
-use crate::slack::store::{Own, learn};
 
 #[test]
 fn slacks_own_signature_vector_verifies() {
@@ -196,87 +195,6 @@ fn a_message_is_said_even_if_its_names_and_files_cannot_be_had() {
 }
 
 #[test]
-fn a_file_is_fetched_with_the_token_and_kept_for_what_it_is() {
-    let house = House::knowing(&[("U0ANN0001", "Ann")]);
-    let received = house.hear("message_file_share").events.remove(0);
-    let effect = only_effect(&house.event("slack.intake", &received)).clone();
-    let png = b"\x89PNG\r\n\x1a\n................".to_vec();
-    let http = ScriptedHttp::new([
-        ScriptedHttp::answer(302, &[("location", "https://cdn.slack.com/cat.png")], ""),
-        ScriptedHttp::answer(200, &[("content-type", "image/png")], png.clone()),
-    ]);
-    let settled = house.carry_out(&effect, &http);
-    let sent = http.sent();
-    assert_eq!(sent[0].line, "GET https://files.slack.com/files-pri/T0HUB0001-F0PHOTO01/download/cat.png");
-    assert_eq!(sent[1].line, "GET https://cdn.slack.com/cat.png");
-    assert!(sent.iter().all(|request| request.header("authorization") == Some("Bearer xoxb-token")));
-    let Detail::MessagePosted(said) = only_event(&settled) else { panic!("{settled:?}") };
-    let file = &said.message.attachments[0];
-    assert_eq!((file.name.as_str(), file.content_type.as_str(), file.size), ("cat.png", "image/png", 24));
-    let blob = block_on(house.blobs.get(file.blob.as_ref().unwrap())).unwrap().unwrap();
-    assert_eq!(blob.bytes, png);
-
-    // An edit of its text has the file as it was fetched.
-    let edit = String::from_utf8(fixture("message_changed.json").to_vec()).unwrap();
-    let edit = edit
-        .replace("1736207085.539649", "1736207150.593159")
-        .replace("\"client_msg_id\"", "\"files\": [{\"id\": \"F0PHOTO01\"}], \"client_msg_id\"");
-    let outcome = house.knock(&signed("/slack/events", edit)).unwrap().unwrap().1;
-    let Detail::MessageEdited(edited) = only_event(&outcome) else { panic!("{outcome:?}") };
-    assert_eq!(edited.message.attachments, said.message.attachments);
-}
-
-#[test]
-fn a_file_that_cannot_be_had_is_named_with_the_reason() {
-    let login = "<!DOCTYPE html><html><title>Sign in</title>";
-    for (answer, expected) in [
-        (ScriptedHttp::answer(200, &[], login), "the app may lack the scope files:read"),
-        (ScriptedHttp::answer(404, &[], ""), "Slack answered 404"),
-        (ScriptedHttp::answer(302, &[("location", "https://evil.example/")], ""), "sent us elsewhere"),
-        (Err(HttpError::TooLarge(1)), "larger than 20 MB"),
-    ] {
-        let house = House::knowing(&[("U0ANN0001", "Ann")]);
-        let received = house.hear("message_file_share").events.remove(0);
-        let effect = only_effect(&house.event("slack.intake", &received)).clone();
-        let http = ScriptedHttp::new([answer]);
-        let settled = house.carry_out(&effect, &http);
-        let Detail::MessagePosted(said) = only_event(&settled) else { panic!("{settled:?}") };
-        let note = said.message.attachments[0].note.as_deref().unwrap_or_default();
-        assert!(note.contains(expected) && said.message.attachments[0].blob.is_none(), "{note}");
-        assert_eq!(http.sent().len(), 1, "the token goes nowhere else");
-    }
-}
-
-#[test]
-fn odd_files_are_asked_about_or_named_and_no_other_host_sees_the_token() {
-    let house = House::knowing(&[("U0ANN0001", "Ann")]);
-    let received = house.hear("message_file_odd_invented").events.remove(0);
-    let effect = only_effect(&house.event("slack.intake", &received)).clone();
-    let http = ScriptedHttp::new([
-        ok(r#"{"ok":true,"file":{"id":"F0CHECK01","name":"../notes.txt","mimetype":"text/plain","size":2,
-            "url_private":"https://files.slack.com/notes.txt"}}"#),
-        ScriptedHttp::answer(200, &[], "hi"),
-    ]);
-    let settled = house.carry_out(&effect, &http);
-    let lines: Vec<String> = http.sent().into_iter().map(|request| request.line).collect();
-    assert_eq!(lines, ["POST https://slack.test/api/files.info", "GET https://files.slack.com/notes.txt"]);
-    let Detail::MessagePosted(said) = only_event(&settled) else { panic!("{settled:?}") };
-    let files = &said.message.attachments;
-    let notes: Vec<(&str, &str)> =
-        files.iter().map(|file| (file.name.as_str(), file.note.as_deref().unwrap_or("here"))).collect();
-    assert_eq!(
-        notes,
-        [
-            ("notes.txt", "here"),
-            ("Plan", "it is kept elsewhere: https://docs.example/plan"),
-            ("film.mp4", "larger than 20 MB"),
-            ("file", "it was deleted"),
-            ("x.png", "it is not kept at Slack"),
-        ]
-    );
-}
-
-#[test]
 fn our_own_posts_do_not_come_back() {
     // By the app's id; by the bot's, learned or configured; by the mark.
     let house = House::new();
@@ -434,18 +352,6 @@ fn the_longest_text_fits_an_event_and_no_refusal_quotes_it() {
     let secret = text.replace("\"ts\": \"1736207085.539649\"", "\"ts\": \"my secret\"");
     let error = house.admit(&signed("/slack/events", secret)).unwrap_err().to_string();
     assert!(error.contains("not an event of Slack's") && !error.contains("secret"), "{error}");
-}
-
-#[test]
-fn our_own_files_do_not_come_back() {
-    let house = House::new();
-    let auth = Own { user: Some("U0HUBBOT1".into()), ..Own::default() };
-    let learned = block_on(learn(&house.store, auth)).unwrap();
-    house.store.commit(&learned.into_iter().collect::<Vec<_>>()).unwrap();
-    // Slack shares what we uploaded in the name of our bot's user; an older envelope does not say who that is.
-    let text = String::from_utf8(fixture("message_file_share.json").to_vec()).unwrap();
-    let text = text.replace("\"U0HUBBOT1\"", "\"U0SOMEONE\"").replace("\"U0ANN0001\"", "\"U0HUBBOT1\"");
-    assert_eq!(house.knock(&signed("/slack/events", text)).unwrap().unwrap().1, Outcome::nothing());
 }
 
 #[test]

@@ -1,14 +1,12 @@
 //! What the room shows, and what is asked of Slack.
 
 use switchboard_core::event::{Change, DeliveryStatus, RoomChanged};
-use switchboard_core::{
-    Address, Attachment, Blob, BlobId, Blobs, EventId, HttpError, Message, MessageId, Revision, Sender,
-    Surface,
-};
+use switchboard_core::{Address, EventId, HttpError, Message, MessageId, Revision, Sender, Surface};
 
+use super::files::with_file;
 use super::*;
 
-fn sms(text: &str) -> Message {
+pub(super) fn sms(text: &str) -> Message {
     Message {
         id: MessageId::from_cause(&["sms", "SM1"]),
         revision: Revision::FIRST,
@@ -23,7 +21,7 @@ fn sms(text: &str) -> Message {
     }
 }
 
-fn changed(seq: u64, change: Change, message: &Message) -> Event {
+pub(super) fn changed(seq: u64, change: Change, message: &Message) -> Event {
     let changed = RoomChanged {
         lane: message.room.to_string(),
         seq,
@@ -64,28 +62,14 @@ fn a_text_from_a_phone_is_posted_in_the_channel_and_pings_no_one() {
     assert_eq!((reported.surface, reported.address.as_str()), (Surface::Slack, "C0LOBBY01"));
 }
 
-const POSTED: &str = r#"{"ok":true,"channel":"C0LOBBY01","ts":"1736207201.000100",
+pub(super) const POSTED: &str = r#"{"ok":true,"channel":"C0LOBBY01","ts":"1736207201.000100",
     "message":{"bot_id":"B0HUB0001","user":"U0HUBBOT1","team":"T0HUB0001"}}"#;
-const TS: &str = "1736207201.000100";
+pub(super) const TS: &str = "1736207201.000100";
 
 /// A message from a phone that stands in the channel.
-fn posted(house: &House, message: &Message) -> Outcome {
+pub(super) fn posted(house: &House, message: &Message) -> Outcome {
     let outcome = house.event("slack.out", &changed(1, Change::Posted, message));
     house.carry_out(only_effect(&outcome), &ScriptedHttp::new([ok(POSTED)]))
-}
-
-fn with_file(message: Message, house: &House, bytes: &'static [u8]) -> Message {
-    let id = BlobId::from_cause(&["a", message.id.as_str()]);
-    let blob = Blob { content_type: "image/png".into(), bytes: Bytes::from_static(bytes) };
-    block_on(house.blobs.put(&id, &blob)).unwrap();
-    let file = Attachment {
-        name: "cat.png".into(),
-        content_type: "image/png".into(),
-        size: bytes.len() as u64,
-        blob: Some(id),
-        note: None,
-    };
-    Message { attachments: vec![file], ..message }
 }
 
 #[test]
@@ -110,43 +94,6 @@ fn what_is_not_for_the_channel_costs_nothing() {
         let outcome = house.event("slack.out", &changed(1, change, message));
         assert_eq!(outcome, Outcome::nothing(), "{change:?} {message:?}");
     }
-}
-
-#[test]
-fn an_edit_and_a_deletion_find_the_post() {
-    for change in [Change::Deleted, Change::Retracted] {
-        let house = House::new();
-        posted(&house, &sms("hello"));
-        let outcome = house.event("slack.out", &changed(2, Change::Edited, &sms("hello & <you>")));
-        let http = ScriptedHttp::new([ok(r#"{"ok":true}"#)]);
-        assert_eq!(house.carry_out(only_effect(&outcome), &http), Outcome::nothing());
-        assert_eq!(http.sent()[0].line, "POST https://slack.test/api/chat.update");
-        let body = serde_json::json!({ "channel": "C0LOBBY01", "ts": TS, "text": "hello &amp; &lt;you&gt;",
-            "parse": "none", "link_names": false });
-        assert_eq!(json(&http.sent()[0].body), body);
-
-        let outcome = house.event("slack.out", &changed(3, change, &sms("hello")));
-        let http = ScriptedHttp::new([ok(r#"{"ok":true}"#)]);
-        house.carry_out(only_effect(&outcome), &http);
-        assert_eq!(http.sent()[0].line, "POST https://slack.test/api/chat.delete");
-        assert_eq!(json(&http.sent()[0].body), serde_json::json!({ "channel": "C0LOBBY01", "ts": TS }));
-        let again = house.event("slack.out", &changed(4, change, &sms("hello")));
-        assert_eq!(again, Outcome::nothing(), "it is gone");
-        let late = house.event("slack.out", &changed(5, Change::Edited, &sms("hello again")));
-        assert_eq!(late, Outcome::nothing(), "what is gone is not edited");
-    }
-}
-
-#[test]
-fn what_was_withdrawn_before_it_stood_is_not_posted_by_a_redrive() {
-    let house = House::new();
-    let outcome = house.event("slack.out", &changed(1, Change::Posted, &sms("oh no")));
-    let effect = only_effect(&outcome).clone();
-    house.settle(&effect, &Settlement::GaveUp(Failure::refuse(404, "not in the channel")));
-    assert_eq!(house.event("slack.out", &changed(2, Change::Deleted, &sms("oh no"))).effects, []);
-    let http = ScriptedHttp::new([]);
-    assert_eq!(house.carry_out(&effect, &http), Outcome::nothing());
-    assert_eq!(http.sent(), []);
 }
 
 #[test]
@@ -212,107 +159,6 @@ fn a_reply_goes_into_the_thread_of_what_it_answers() {
     let outcome = house.knock(&signed("/slack/events", text)).unwrap().unwrap().1;
     let Detail::MessagePosted(said) = only_event(&outcome) else { panic!("{outcome:?}") };
     assert_eq!(said.message.thread_parent, Some(ours.id));
-}
-
-#[test]
-fn files_follow_their_post_into_its_thread() {
-    let house = House::new();
-    let message = with_file(sms(""), &house, b"PNG");
-    let outcome = house.event("slack.out", &changed(1, Change::Posted, &message));
-    let http = ScriptedHttp::new([ok(POSTED)]);
-    let settled = house.carry_out(only_effect(&outcome), &http);
-    assert_eq!(json(&http.sent()[0].body)["text"], "[cat.png]", "a post has words");
-    let errand = &settled.events[1];
-    assert_eq!(errand.detail.kind(), "MessageReceived");
-
-    let outcome = house.event("slack.intake", errand);
-    let http = ScriptedHttp::new([
-        ok(r#"{"ok":true,"upload_url":"https://files.slack.com/upload/v1/abc","file_id":"F1"}"#),
-        ScriptedHttp::answer(200, &[], "OK - 3"),
-        ok(r#"{"ok":true,"files":[{"id":"F1","title":"cat.png"}]}"#),
-    ]);
-    house.carry_out(only_effect(&outcome), &http);
-    let sent: Vec<(String, String)> = http.sent().into_iter().map(|one| (one.line, one.body)).collect();
-    let complete = "files=%5B%7B%22id%22%3A%22F1%22%2C%22title%22%3A%22cat.png%22%7D%5D&channel_id=C0LOBBY01\
-        &thread_ts=1736207201.000100";
-    let expected = [
-        ("POST https://slack.test/api/files.getUploadURLExternal", "filename=cat.png&length=3"),
-        ("POST https://files.slack.com/upload/v1/abc", "PNG"),
-        ("POST https://slack.test/api/files.completeUploadExternal", complete),
-    ];
-    assert_eq!(sent, expected.map(|(line, body)| (line.to_owned(), body.to_owned())));
-    assert_eq!(http.sent()[1].header("authorization"), None, "the upload's address is its own permission");
-
-    // A deletion takes them away too.
-    let outcome = house.event("slack.out", &changed(2, Change::Deleted, &message));
-    let http = ScriptedHttp::new([ok(r#"{"ok":true}"#), ok(r#"{"ok":false,"error":"file_deleted"}"#)]);
-    house.carry_out(only_effect(&outcome), &http);
-    let lines: Vec<String> = http.sent().into_iter().map(|one| one.line).collect();
-    assert_eq!(
-        lines,
-        ["POST https://slack.test/api/chat.delete", "POST https://slack.test/api/files.delete"]
-    );
-}
-
-#[test]
-fn files_of_a_message_that_was_withdrawn_are_not_brought_or_taken_away_again() {
-    let house = House::new();
-    let message = with_file(sms("look"), &house, b"PNG");
-    let settled = posted(&house, &message);
-    let upload = only_effect(&house.event("slack.intake", &settled.events[1])).clone();
-    let answers = || {
-        ScriptedHttp::new([
-            ok(r#"{"ok":true,"upload_url":"https://files.slack.com/upload/v1/abc","file_id":"F1"}"#),
-            ScriptedHttp::answer(200, &[], ""),
-            ok(r#"{"ok":true}"#),
-        ])
-    };
-    // Withdrawn while they are brought:
-    let report = house.attempt(&upload, &answers()).unwrap();
-    house.event("slack.out", &changed(2, Change::Retracted, &message));
-    let late = house.settle(&upload, &Settlement::Done(report));
-    let outcome = house.event("slack.intake", &late.events[0]);
-    let http = ScriptedHttp::new([ok(r#"{"ok":true}"#)]);
-    house.carry_out(only_effect(&outcome), &http);
-    assert_eq!(
-        (http.sent()[0].line.as_str(), http.sent()[0].body.as_str()),
-        ("POST https://slack.test/api/files.delete", "file=F1")
-    );
-    // Withdrawn before:
-    let http = answers();
-    house.carry_out(&upload, &http);
-    assert_eq!(http.sent(), []);
-}
-
-#[test]
-fn a_step_of_an_upload_that_nobody_sees_is_simply_done_again() {
-    let house = House::new();
-    let message = with_file(sms("look"), &house, b"PNG");
-    let settled = posted(&house, &message);
-    let upload = only_effect(&house.event("slack.intake", &settled.events[1])).clone();
-    let place = || ok(r#"{"ok":true,"upload_url":"https://files.slack.com/upload/v1/abc","file_id":"F1"}"#);
-    let done = || ScriptedHttp::answer(200, &[], "");
-    let lost = || Err(HttpError::Unanswered("gone".into()));
-    let elsewhere = ok(r#"{"ok":true,"upload_url":"https://evil.example/x","file_id":"F1"}"#);
-    for (answers, expected) in [
-        (vec![lost()], "retry"),
-        (vec![place(), lost()], "retry"),
-        (vec![place(), ScriptedHttp::answer(500, &[], "")], "retry"),
-        (vec![place(), done(), lost()], "unsure"),
-        (vec![place(), done(), ScriptedHttp::json(503, "")], "unsure"),
-        (vec![elsewhere], "refuse"),
-    ] {
-        let failure = house.attempt(&upload, &ScriptedHttp::new(answers)).unwrap_err();
-        assert_eq!(failure.kind(), expected, "{failure}");
-    }
-    // Unsure: the thread is looked at.
-    let thread = r#"{"ok":true,"messages":[{"ts":"1.1","text":"look"},{"ts":"2.2","files":[{"id":"F1","title":"cat.png"}]}]}"#;
-    let http = ScriptedHttp::new([ok(thread)]);
-    let found = house.find(&upload, &http).unwrap().unwrap();
-    assert_eq!(http.sent()[0].line, "POST https://slack.test/api/conversations.replies");
-    assert_eq!(json(&found.0), serde_json::json!({ "did": "uploaded", "files": ["F1"] }));
-    let http = ScriptedHttp::new([ok(r#"{"ok":true,"messages":[{"ts":"1.1","text":"look"}]}"#)]);
-    assert_eq!(house.find(&upload, &http).unwrap(), None);
 }
 
 #[test]

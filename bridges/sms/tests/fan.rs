@@ -201,3 +201,51 @@ fn files_go_along_and_corrections_go_without() {
         assert_eq!((requested.text.as_str(), requested.attachments.len()), (expected, files));
     }
 }
+
+#[test]
+fn what_is_withdrawn_while_its_texts_wait_is_not_sent_nor_taken_back() {
+    let mut house = House::new();
+    for (phone, name) in [(ANN, "Ann"), (BOB, "Bob")] {
+        house.text(phone, &format!("JOIN lobby {name}"));
+    }
+    let ada = (Surface::Web, "ada", "Ada");
+    // The same message each time: the second is a correction of the first, the third takes it back.
+    let texts = |change, text: &str, seq| {
+        let mut event = changed(change, "lobby", ada, text, seq);
+        let Detail::RoomChanged(it) = &mut event.detail else { unreachable!() };
+        it.message.id = MessageId::from_cause(&["test", "one"]);
+        let heard = house.hear("sms.fanout", &event);
+        heard.into_iter().flat_map(|outcome| outcome.events).collect::<Vec<_>>()
+    };
+    let (posted, edited) = (texts(Change::Posted, "oh no", 1), texts(Change::Edited, "oh dear", 2));
+    let deleted = texts(Change::Deleted, "oh dear", 3);
+    assert_eq!((posted.len(), edited.len(), deleted.len()), (2, 2, 2));
+
+    let withdrawn = |text: &Event| {
+        let effect = house.effect(text);
+        let Permit::Needless(report) = house.permit(&effect).unwrap() else { panic!("{}", sentence(text)) };
+        said(&house.settle(&effect, &Settlement::Done(report)))
+    };
+    let never = ["Failed - the message was withdrawn before it was sent"];
+    // Ann was sent nothing yet, so there is nothing to take back.
+    for text in [&posted[0], &edited[0], &deleted[0]] {
+        assert_eq!(withdrawn(text), never);
+    }
+    // Bob's text was under way: its correction is not sent, and that it is withdrawn is.
+    let done = Report::new(&serde_json::json!({ "Sent": { "sid": "SM1", "status": "queued" } })).unwrap();
+    assert_eq!(said(&house.settle(&house.effect(&posted[1]), &Settlement::Done(done))), ["Queued SM1 -"]);
+    assert_eq!(withdrawn(&edited[1]), never);
+    assert_eq!(said(&house.send(&deleted[1], "SM2")), ["Queued SM2 -"]);
+}
+
+#[test]
+fn what_a_moderator_takes_back_is_not_sent_any_more() {
+    let mut house = House::new();
+    house.text(ANN, "JOIN lobby Ann");
+    let ada = (Surface::Web, "ada", "Ada");
+    let posted = house.hear("sms.fanout", &changed(Change::Posted, "lobby", ada, "oh no", 1));
+    let text = house.effect(&posted[0].events[0]);
+    assert_eq!(house.permit(&text).unwrap(), Permit::Go);
+    house.hear("sms.fanout", &changed(Change::Retracted, "lobby", ada, "oh no", 1));
+    assert!(matches!(house.permit(&text).unwrap(), Permit::Needless(_)));
+}

@@ -1,5 +1,6 @@
 //! Events of a phone that are heard in another order than they happened: they have no lane.
 
+use proptest::prelude::*;
 use proptest::sample::select;
 use switchboard_core::event::{SubscriberChange, SubscriberChanged};
 

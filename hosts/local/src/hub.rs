@@ -22,7 +22,7 @@ use crate::bus::archive::Archive;
 use crate::bus::inbox::Inbox;
 use crate::bus::log::{Log, Outlet, Progress, Start};
 use crate::bus::readers::Readers;
-use crate::bus::{Parts, Writer, database};
+use crate::bus::{Beside, Parts, Writer, database};
 use crate::config::Configuration;
 use crate::metrics::Metrics;
 use crate::outside::{FileBlobs, Ground, carry_out};
@@ -91,7 +91,7 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
     });
     let (stop, stopping) = watch::channel(false);
     let (log, progress) = (Log::open(&path)?, Arc::new(Progress::new()));
-    let beside = database::open_for_copying(&path)?;
+    let beside = Beside::open(&path)?;
     let readers = Arc::new(Readers::new(&path, &names, Arc::clone(&progress)));
     let chat = Chat::read(&settings).map_err(|error| CannotStart(error.to_string()))?;
     let sign_in_words = who_signs_in(&chat, settings.listens_on);

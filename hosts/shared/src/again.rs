@@ -6,10 +6,11 @@ use std::time::Duration;
 use switchboard_core::{Failure, Timestamp};
 use switchboard_rules::wiring::Delivery as Policy;
 
-/// The policy of effects that doors and timers ask for.
-pub const DOOR_POLICY: Policy = Policy { attempts: 20, max_age_s: 86_400, concurrency: 16 };
+/// The policy of effects that doors and timers ask for: as the wiring's, more attempts than its age has room for.
+pub const DOOR_POLICY: Policy = Policy { attempts: 250, max_age_s: 86_400, concurrency: 16 };
 
 const FIRST: Duration = Duration::from_secs(1);
+/// So long nobody hears that a provider is back; and so seldom, four to eight times an hour, it is asked for each lane.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// The wait after `attempts` failed attempts. `random` is in 0..1 and moves the wait between half and whole, so
@@ -55,6 +56,31 @@ mod tests {
         assert_eq!(wait(1, 0.0), Duration::from_millis(500));
         assert_eq!(wait(4, 1.0), Duration::from_secs(8));
         assert_eq!(wait(50, 1.0), LONGEST);
+    }
+
+    /// Seconds until a provider that refuses connections all the time has cost a delivery, and the attempts until then.
+    fn given_up_after(policy: &Policy, random: f64) -> (i64, u32) {
+        let (first, down) = (Timestamp::default(), Failure::retry("down"));
+        let (mut attempts, mut now) = (0, first);
+        while let Some(next) = try_again(&down, &mut attempts, first, policy, now, random) {
+            now = next;
+        }
+        (now.secs(), attempts)
+    }
+
+    #[test]
+    fn a_provider_that_is_down_for_a_day_loses_nothing_and_is_not_hammered() {
+        let wiring = switchboard_rules::wiring::Wiring::embedded().unwrap();
+        let patient = wiring.rules().iter().filter(|rule| rule.listener.ends_with(".out"));
+        let policies: Vec<Policy> = patient.map(|rule| rule.delivery).chain([DOOR_POLICY]).collect();
+        assert_eq!(policies.len(), 3, "slack.out, sms.out, and what doors ask for");
+        for policy in policies {
+            for (random, most) in [(0.0, 210), (0.5, 145), (1.0, 110)] {
+                let (after, attempts) = given_up_after(&policy, random);
+                assert!(after >= 86_400, "{policy:?} gives up after {after} s");
+                assert!(attempts < most, "{attempts} attempts in a day");
+            }
+        }
     }
 
     #[test]

@@ -133,6 +133,7 @@ fn accept(
         ("To", to),
         ("ToZip", ""),
         ("NumSegments", &text.segments.to_string()),
+        ("ReferralNumMedia", "0"),
         ("MessageSid", &text.sid),
         ("AccountSid", &account.account_sid),
         ("From", phone),

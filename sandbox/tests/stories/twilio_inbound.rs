@@ -19,7 +19,7 @@ async fn a_text_comes_as_a_signed_form_with_every_field() {
     assert_eq!(told["webhook"]["status"], 200);
     let received = &town.hub_receives(DOOR, 1).await[0];
     let form = received.form();
-    let sample = include_str!("../../../fixtures/twilio/inbound_sms.form");
+    let sample = include_str!("../../../fixtures/twilio/inbound-text.form");
     for (name, _) in form_urlencoded::parse(sample.trim().as_bytes()) {
         assert!(form.contains_key(&*name), "{name} is missing");
     }

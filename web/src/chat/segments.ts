@@ -27,6 +27,7 @@ const EMOJI_BEFORE = /^[\p{Extended_Pictographic}\p{Emoji_Modifier}\u{fe0f}]$/u;
 const EMOJI_AFTER = /^\p{Extended_Pictographic}/u;
 /** Scripts in which joiners spell words. */
 const JOINING = /^[\p{Script=Arabic}\p{Script=Syriac}\p{Script=Mongolian}\p{Script=Devanagari}\p{Script=Bengali}\p{Script=Gurmukhi}\p{Script=Gujarati}\p{Script=Oriya}\p{Script=Tamil}\p{Script=Telugu}\p{Script=Kannada}\p{Script=Malayalam}\p{Script=Sinhala}]$/u;
+const UNSPACED = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
 const TAG_FIRST = 0xe0020;
 const TAG_LAST = 0xe007f;
 
@@ -47,7 +48,7 @@ export function segments(text: string, marked: readonly string[] = []): Segment[
 }
 
 function plain(text: string, marked: readonly string[], found: Segment[]): void {
-  const words = marked.filter((word) => word !== "").map(escaped);
+  const words = marked.filter((word) => word !== "").map(wordPattern);
   const pattern = words.length === 0 ? null : new RegExp(`(${words.join("|")})`, "giu");
   let run = "";
   const flush = (): void => {
@@ -108,6 +109,12 @@ function safeAddress(text: string): URL | null {
 /** The host as the network knows it, where it is written otherwise: letters of another script can look the same. */
 function trueHost(shown: string, url: URL): string | null {
   return shown.toLowerCase().includes(url.hostname) ? null : url.hostname;
+}
+
+/** Words are found by their beginnings; in scripts that put no space between words, anywhere. */
+function wordPattern(word: string): string {
+  const begins = /^[\p{L}\p{N}]/u.test(word) && !UNSPACED.test(word);
+  return (begins ? "(?<![\\p{L}\\p{N}])" : "") + escaped(word);
 }
 
 function escaped(word: string): string {

@@ -55,6 +55,12 @@ export function nameList(names: readonly string[], most = 3): string {
   return `${shown.join(", ")} and ${rest > 1 ? `${rest} more` : (names.at(-1) ?? "")}`;
 }
 
+/** A reason of the hub's, as a sentence. */
+export function sentence(reason: string): string {
+  const [first = ""] = reason;
+  return first.toUpperCase() + reason.slice(first.length) + (/[.!?…]$/u.test(reason) ? "" : ".");
+}
+
 /** Two letters for a picture of a person. */
 export function initials(name: string): string {
   const words = name.replace(/[^\p{L}\p{N}\s]/gu, "").trim().split(/\s+/u).filter((word) => word !== "");

@@ -110,13 +110,19 @@ export class Chat {
     return room === undefined || room.loaded ? Promise.resolve() : this.#pages.newest(room);
   }
 
-  async older(name: string): Promise<void> {
-    const room = this.#rooms.get(name);
-    if (room !== undefined) await this.#pages.older(room);
+  older(name: string): Promise<void> {
+    return this.#pages.older(this.#rooms.get(name));
+  }
+  newer(name: string): Promise<void> {
+    return this.#pages.newer(this.#rooms.get(name));
+  }
+  /** Gets the room's end, for a reader who is far above it. */
+  toEnd(name: string): Promise<void> {
+    return this.#pages.end(this.#rooms.get(name));
   }
 
-  /** Loads older pages until a message is here; false when it is not in the room. */
-  async reach(name: string, message: { message_id: string; seq: number }): Promise<boolean> {
+  /** Gets the stretch of the room in which a message stands; false when it is not in the room. */
+  async reach(name: string, message: string): Promise<boolean> {
     const room = this.#rooms.get(name);
     return room !== undefined && this.#pages.reach(room, message);
   }

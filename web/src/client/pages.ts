@@ -41,21 +41,31 @@ export class Pages {
     return this.#while(room.name, loading);
   }
 
-  async older(room: Timeline): Promise<void> {
-    if (!room.loaded || room.before === null || this.#loading.has(room.name)) return;
+  async older(room: Timeline | undefined): Promise<void> {
+    if (room?.loaded !== true || room.before === null || this.#loading.has(room.name)) return;
     const loading = this.api.history(room.name, { before: room.before, limit: PAGE }).then((page) => room.older(page));
     await this.#while(room.name, loading);
   }
 
-  /** Loads older pages until a message is here; false when it is not in the room. */
-  async reach(room: Timeline, message: { message_id: string; seq: number }): Promise<boolean> {
+  async newer(room: Timeline | undefined): Promise<void> {
+    if (room?.loaded !== true || room.after === null || this.#loading.has(room.name)) return;
+    const loading = this.api.history(room.name, { after: room.after, limit: PAGE }).then((page) => room.newer(page));
+    await this.#while(room.name, loading);
+  }
+
+  async end(room: Timeline | undefined): Promise<void> {
+    if (room !== undefined && room.after !== null) await this.newest(room);
+  }
+
+  /** Gets the stretch of the room in which a message stands; false when it is not in the room, or nobody can say. */
+  async reach(room: Timeline, message: string): Promise<boolean> {
     if (!room.loaded) await this.newest(room);
-    while (room.find(message.message_id) === undefined && room.before !== null && room.before >= message.seq) {
-      const before: number = room.before;
-      await this.older(room);
-      if (room.before === before) break;
+    await this.#loading.get(room.name);
+    if (room.loaded && room.find(message) === undefined) {
+      const loading = this.api.history(room.name, { message, limit: PAGE }).then((page) => room.around(page));
+      await this.#while(room.name, loading);
     }
-    return room.find(message.message_id) !== undefined;
+    return room.find(message) !== undefined;
   }
 
   /** Something is missing: ask for what came after the last that is here; if that does not help, for the newest page. */

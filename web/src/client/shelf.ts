@@ -38,6 +38,8 @@ export class Shelf {
       if (this.person() !== person) return;
       const { name, title, joined, surfaces, warnings } = room;
       const listed: RoomListed = { name, title, seq: 0, joined, surfaces, warnings: [...warnings] };
+      // Far above the end, what stood there is kept as it was.
+      if (room.after !== null) return;
       const messages = room.messages.slice(-KEPT_MESSAGES);
       keep.putRoom({ id: `${person} ${name}`, person, listed, messages, read: room.read }).catch(() => undefined);
     });

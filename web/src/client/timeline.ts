@@ -9,8 +9,9 @@ import type { Change, Page, Present, RoomListed, Shown, Warning } from "./protoc
 const MOST_WAITING = 500;
 /** Changes that may come while a page is on its way. */
 const MOST_RECENT = 200;
-/** A page keeps so many messages of a room while its reader is at the end. */
+/** A page keeps so many messages of a room, wherever its reader is; those furthest away are let go. */
 const MOST_KEPT = 400;
+/** So many while its reader is at the end. */
 const KEPT_AFTER_TRIM = 200;
 
 export interface Typing {
@@ -27,10 +28,12 @@ export class Timeline {
   joined: boolean;
   surfaces: RoomListed["surfaces"];
   warnings: readonly Warning[];
-  /** In the order of the room. */
+  /** A stretch of the room, in its order, without a gap. */
   messages: readonly Shown[] = [];
   /** Ask for older messages before this; null when the beginning is here. */
   before: number | null = null;
+  /** Ask for newer messages after this; null when the room's end is here. */
+  after: number | null = null;
   /** Whether a page was loaded; until then only what is new is counted. */
   loaded = false;
   /** The messages are those kept from an earlier visit: the hub has not been asked yet. */
@@ -76,11 +79,10 @@ export class Timeline {
     const seen = new Map(this.messages.map((message) => [message.message_id, message]));
     this.messages = sorted(page.messages.map((message) => keepSame(seen.get(message.message_id), message)));
     this.before = page.before;
+    this.after = null;
     this.loaded = true;
     this.stale = false;
-    const missed = this.#recent.filter((change) => change.seq > page.seq);
-    if (missed.length === (this.#applied ?? 0) - page.seq) for (const change of missed) this.#merge(change);
-    else this.#applied = page.seq;
+    if (!this.#again(page.seq) || (this.#applied ?? 0) < page.seq) this.#applied = page.seq;
     const applied = this.#applied ?? page.seq;
     for (const seq of this.#waiting.keys()) if (seq <= applied) this.#waiting.delete(seq);
     this.#drain();
@@ -98,6 +100,26 @@ export class Timeline {
     const fresh = page.messages.filter((message) => !known.has(message.message_id));
     this.messages = sorted([...fresh, ...this.messages]);
     this.before = page.before;
+    this.#again(page.seq);
+    if (this.messages.length <= MOST_KEPT) return;
+    this.messages = this.messages.slice(0, MOST_KEPT);
+    this.after = this.messages.at(-1)?.seq ?? null;
+  }
+
+  newer(page: Page): void {
+    if (this.after === null) return;
+    this.messages = sorted([...this.messages.filter((message) => message.seq <= (this.after ?? 0)), ...page.messages]);
+    this.#reaches(page);
+    if (this.messages.length <= MOST_KEPT) return;
+    this.messages = this.messages.slice(-MOST_KEPT);
+    this.before = this.messages[0]?.seq ?? this.before;
+  }
+
+  /** Another stretch of the room takes the place of this one. */
+  around(page: Page): void {
+    this.messages = sorted(page.messages);
+    this.before = page.before;
+    this.#reaches(page);
   }
 
   apply(change: Change): Applied {
@@ -166,7 +188,7 @@ export class Timeline {
 
   /** Lets go of the oldest messages when there are many; only for a reader who is at the end. */
   trim(): boolean {
-    if (this.messages.length <= MOST_KEPT) return false;
+    if (this.after !== null || this.messages.length <= MOST_KEPT) return false;
     this.messages = this.messages.slice(-KEPT_AFTER_TRIM);
     this.before = this.messages[0]?.seq ?? this.before;
     return true;
@@ -183,9 +205,24 @@ export class Timeline {
     this.#merge(change);
   }
 
+  /** How far a page reaches. Its last message is the room's only if all that was said since is known. */
+  #reaches(page: Page): void {
+    this.after = page.after;
+    if (this.#again(page.seq) || this.after !== null) return;
+    this.after = this.messages.at(-1)?.seq ?? 0;
+  }
+
+  /** What was applied while a page was on its way is applied to it too; false where not all of that is known any more. */
+  #again(seq: number): boolean {
+    const missed = this.#recent.filter((change) => change.seq > seq);
+    if (missed.length < (this.#applied ?? 0) - seq) return false;
+    for (const change of missed) this.#merge(change);
+    return true;
+  }
+
   #merge({ change, message }: Change): void {
-    const absent = this.find(message.message_id) === undefined;
-    if (change === "posted" && this.loaded && absent) this.messages = insert(this.messages, message);
+    const absent = this.find(message.message_id) === undefined && message.seq > (this.before ?? 0);
+    if (change === "posted" && this.loaded && absent && this.after === null) this.messages = insert(this.messages, message);
     else this.patch(message.message_id, message);
   }
 

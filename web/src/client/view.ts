@@ -7,7 +7,7 @@ import type { Timeline } from "./timeline.ts";
 export type RoomView = Readonly<
   Pick<
     Timeline,
-    "name" | "title" | "joined" | "surfaces" | "warnings" | "messages" | "before" | "loaded" | "stale" | "people" | "typing" | "read" | "unread"
+    "name" | "title" | "joined" | "surfaces" | "warnings" | "messages" | "before" | "after" | "loaded" | "stale" | "people" | "typing" | "read" | "unread"
   >
 >;
 
@@ -24,6 +24,6 @@ export interface View {
 }
 
 export function roomView(room: Timeline): RoomView {
-  const { name, title, joined, surfaces, warnings, messages, before, loaded, stale, people, typing, read, unread } = room;
-  return { name, title, joined, surfaces, warnings, messages, before, loaded, stale, people, typing, read, unread };
+  const { name, title, joined, surfaces, warnings, messages, before, after, loaded, stale, people, typing, read, unread } = room;
+  return { name, title, joined, surfaces, warnings, messages, before, after, loaded, stale, people, typing, read, unread };
 }

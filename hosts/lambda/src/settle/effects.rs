@@ -2,7 +2,7 @@
 //! machine, but each step is a conditional write, since another invocation may be at the same effect.
 
 use futures::StreamExt;
-use switchboard_core::{Failure, Permit, Settlement, Timestamp};
+use switchboard_core::{Failure, Permit, Permitted, Settlement, Timestamp};
 use switchboard_hosts::again::try_again;
 use switchboard_hosts::attempt::{self, Attempted, Ground, TRYING};
 use switchboard_hosts::limits::guarded_later;
@@ -131,10 +131,14 @@ impl Settler {
                 Err(failure) => return self.failed(of, row, failure).await,
             };
             let mut next = row.clone();
+            let permit = match permit {
+                Permitted { permit: Permit::Needless(_), .. } if row.unsure => Permitted::go(),
+                other => other,
+            };
             match &permit.permit {
                 Permit::Go => (next.state, next.due) = (State::Trying, now.plus(TRYING)),
                 Permit::NotBefore(due) => (next.state, next.due) = (State::Waiting, *due),
-                Permit::Settled(report) => {
+                Permit::Settled(report) | Permit::Needless(report) => {
                     (next.state, next.due, next.report) = (State::Answered, now, Some(report.clone()));
                 }
             }
@@ -149,7 +153,7 @@ impl Settler {
         match permitted {
             None => self.failed(of, row, conflicts::overtaken()).await,
             Some(Permit::NotBefore(_)) => Ok(None),
-            Some(Permit::Settled(report)) => Ok(Some(Settlement::Done(report))),
+            Some(Permit::Settled(report) | Permit::Needless(report)) => Ok(Some(Settlement::Done(report))),
             Some(Permit::Go) => self.go(of, row).await,
         }
     }

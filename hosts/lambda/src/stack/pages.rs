@@ -51,7 +51,9 @@ pub fn files(dist: &Path) -> Result<Vec<File>> {
             let path = entry?.path();
             let name = path.strip_prefix(dist)?.to_str().context("a file's name is not UTF-8")?.to_owned();
             let hidden = name.split('/').any(|part| part.starts_with('.'));
-            let left_out = name.ends_with(".br") || name.ends_with(".gz") || name == "sandbox.html";
+            let left_out = name.ends_with(".br")
+                || name.ends_with(".gz")
+                || ["sandbox.html", "trouble.html"].contains(&name.as_str());
             if path.is_dir() {
                 directories.push(path);
             } else if !hidden && !left_out {

@@ -2,25 +2,32 @@
 //!
 //! Left to itself SQLite does it in the commit that makes the log too long: some hundred milliseconds in which no
 //! door is answered. So a thread of its own copies while the writer goes on, again and again until little is left,
-//! and the writer copies that little: only when the whole log is copied can it begin anew.
+//! and the writer copies that little: only when the whole log is copied can it begin anew. SQLite brings the main
+//! file to the disk only then, and the writer would wait for all that was ever copied; so the thread does that too,
+//! after each round.
 
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use anyhow::{Context, Result};
+use rusqlite::{Connection, ffi};
 use tracing::warn;
 
+use super::database;
+use super::log::end_without_the_disk;
 use super::view::{Shared, lock};
 
 /// Pages of the log before it is copied: at 4 KiB a page 128 MiB, so that pages that change in many batches are
 /// copied once.
 pub(super) const PAGES: i64 = 32_768;
 /// Which part of them may be left to the writer.
-const LITTLE: i64 = 32;
+const LITTLE: i64 = 256;
 /// How often the copying begins again for what came meanwhile.
-const MOST_ROUNDS: usize = 6;
+const MOST_ROUNDS: usize = 8;
 /// How long to wait after a copying that failed: the disk is full, perhaps.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -31,9 +38,41 @@ struct Copied {
 }
 
 fn copy(connection: &Connection) -> rusqlite::Result<Copied> {
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+    let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
         Ok(Copied { pages: row.get(1)?, copied: row.get(2)? })
+    });
+    copied.inspect_err(|failed| {
+        if failed.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_FSYNC) {
+            end_without_the_disk(failed);
+        }
     })
+}
+
+/// What the copying thread works with.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    connection: Connection,
+    /// The main file. It is never closed: closing any descriptor of a file gives up the locks that SQLite holds on
+    /// it in this process (<https://sqlite.org/howtocorrupt.html>, 2.2).
+    main: &'static File,
+}
+
+impl Beside {
+    /// Opens the database at `path` beside its writer.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let main = File::options().write(true).open(path);
+        let main = main.with_context(|| format!("cannot open {}", path.display()))?;
+        Ok(Self { connection: database::open_for_copying(path)?, main: Box::leak(Box::new(main)) })
+    }
+
+    fn copy(&self) -> rusqlite::Result<Copied> {
+        let copied = copy(&self.connection)?;
+        self.main.sync_data().unwrap_or_else(|failed| end_without_the_disk(&failed));
+        Ok(copied)
+    }
 }
 
 /// The writer's part.
@@ -102,10 +141,10 @@ impl Checkpoints {
 
 impl Copier {
     /// Copies whenever it is asked to, until nobody can ask any more.
-    pub(super) fn work(self, connection: &Connection) {
+    pub(super) fn work(self, beside: &Beside) {
         while self.wanted.recv().is_ok() {
             for _ in 0..MOST_ROUNDS {
-                match copy(connection) {
+                match beside.copy() {
                     Ok(Copied { copied, .. }) => {
                         if self.pages.load(Ordering::Relaxed) - copied <= self.little {
                             break;
@@ -127,7 +166,6 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::bus::database;
 
     #[test]
     fn the_log_begins_anew_while_the_writer_goes_on() {
@@ -135,7 +173,7 @@ mod tests {
         let path = directory.path().join("hub.sqlite3");
         let db = Mutex::new(database::open_for_writing(&path, &[]).unwrap());
         let (mut checkpoints, copier) = take_over(&db, 512).unwrap();
-        let beside = database::open_for_copying(&path).unwrap();
+        let beside = Beside::open(&path).unwrap();
         let mut longest = 0;
         let mut begun_anew = 0;
         std::thread::scope(|threads| {

@@ -128,6 +128,13 @@ impl Outlet {
     }
 }
 
+/// Ends the process: whether what was written reached the disk cannot be known after a failed fsync, and trying
+/// again would say that it did. The next start reads what is there.
+pub(super) fn end_without_the_disk(failed: &dyn std::error::Error) -> ! {
+    error!(error = %failed, "the disk does not keep what is written to it: the hub ends; what it has answered is kept");
+    std::process::exit(1);
+}
+
 /// The log's file.
 #[derive(Debug)]
 pub(crate) struct Log(File);
@@ -156,8 +163,7 @@ impl Log {
             let mut batches = vec![first];
             batches.extend(sealed.try_iter());
             if let Err(failed) = self.0.sync_data() {
-                error!(error = %failed, "the disk does not keep what is written to it: the hub ends; what it has answered is kept");
-                std::process::exit(1);
+                end_without_the_disk(&failed);
             }
             let doors: usize = batches.iter().map(|batch| batch.doors).sum();
             outlet.metrics.fsyncs.inc();

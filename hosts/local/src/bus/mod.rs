@@ -23,4 +23,5 @@ mod rows;
 mod view;
 mod writer;
 
+pub(crate) use checkpoint::Beside;
 pub(crate) use writer::{Parts, Writer};

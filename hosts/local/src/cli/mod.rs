@@ -16,6 +16,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 use crate::config::{Configuration, Flags};
 use crate::hub::{self, CannotStart};
@@ -175,11 +178,15 @@ fn block_on(command: Command) -> Result<()> {
 }
 
 fn start_log(log: Log) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A list of targets and levels; patterns of fields would bring an engine of regular expressions with them.
+    let wanted = std::env::var("RUST_LOG").ok().and_then(|wanted| wanted.parse::<Targets>().ok());
+    let filter = wanted.unwrap_or_else(|| Targets::new().with_default(Level::INFO));
+    let log_of = tracing_subscriber::registry().with(filter);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match log {
-        Log::Text => lines.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
-        Log::Json => lines.json().flatten_event(true).init(),
+        Log::Text => {
+            log_of.with(lines.with_target(false).with_ansi(std::io::stderr().is_terminal())).init();
+        }
+        Log::Json => log_of.with(lines.json().flatten_event(true)).init(),
     }
 }

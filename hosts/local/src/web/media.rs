@@ -8,10 +8,10 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use switchboard_core::{BlobId, Blobs};
 
-use super::{Hub, refusal};
+use super::{Hub, refused};
 
 pub(super) fn routes(hub: &Arc<Hub>) -> Router {
     Router::new().route("/media/{id}", get(media)).with_state(Arc::clone(hub))
@@ -21,24 +21,25 @@ async fn media(
     State(hub): State<Arc<Hub>>,
     Path(id): Path<String>,
     Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
 ) -> Response {
     let blob = BlobId::from_text(id);
     let part = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
     if !hub.links.media_allowed(&blob, part("until"), part("signature"), (hub.clock)()) {
-        return refusal(StatusCode::FORBIDDEN, "not a link of this hub, or too old");
+        return refused(&headers, StatusCode::FORBIDDEN, "not a link of this hub, or too old");
     }
     match hub.blobs.get(&blob).await {
         Ok(Some(blob)) => {
-            let headers = [
+            let said = [
                 (header::CONTENT_TYPE, blob.content_type),
                 // Whatever the file says it is, a browser shows it as a file of nobody's.
                 (header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'".to_owned()),
                 (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
                 (header::CACHE_CONTROL, "private, max-age=3600".to_owned()),
             ];
-            (headers, Body::from(blob.bytes)).into_response()
+            (said, Body::from(blob.bytes)).into_response()
         }
-        Ok(None) => refusal(StatusCode::NOT_FOUND, "this file is not kept here, or no longer"),
-        Err(failure) => refusal(StatusCode::SERVICE_UNAVAILABLE, &failure.to_string()),
+        Ok(None) => refused(&headers, StatusCode::NOT_FOUND, "this file is not kept here, or no longer"),
+        Err(failure) => refused(&headers, StatusCode::SERVICE_UNAVAILABLE, &failure.to_string()),
     }
 }

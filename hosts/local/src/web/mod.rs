@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use switchboard_core::{Bridge, Links, Timestamp};
 use switchboard_hosts::sign_in::SignIn;
@@ -57,7 +57,17 @@ pub(crate) fn router(hub: &Arc<Hub>) -> Router {
         .merge(media::routes(hub))
         .merge(sign_in::routes(hub))
         .merge(pages::routes())
-        .fallback(|| async { refusal(StatusCode::NOT_FOUND, "no such path") })
+        .fallback(|headers: HeaderMap| async move {
+            refused(&headers, StatusCode::NOT_FOUND, "there is nothing at this address")
+        })
+}
+
+/// A refusal for whoever asks: a page for a browser that wants one.
+fn refused(headers: &HeaderMap, status: StatusCode, reason: &str) -> Response {
+    match pages::wants_page(headers) {
+        true => pages::trouble_page(status, reason),
+        false => refusal(status, reason),
+    }
 }
 
 /// A refusal with its reason.

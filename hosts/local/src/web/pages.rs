@@ -7,7 +7,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -25,6 +25,9 @@ const PAGES: &[Page] = include!(concat!(env!("OUT_DIR"), "/pages.rs"));
 
 /// Where each page is, and its file.
 const NAMES: [(&str, &str); 2] = [("/", "/index.html"), ("/sandbox", "/sandbox.html")];
+
+/// What a browser gets in place of a page; `{reason}` in it is replaced.
+const TROUBLE: &str = "/trouble.html";
 
 /// Everything comes from the hub itself: no inline script or style, no frame around it, no plug-in, no form that
 /// leaves. Text becomes markup nowhere but in Svelte's own templates, which have a policy of that name.
@@ -47,7 +50,7 @@ pub(super) fn routes() -> Router {
             router = router.route(name, get(move |request: Request| async move { answer(&request, file) }));
         }
     }
-    let named = |page: &&Page| NAMES.iter().all(|(_, file)| page.path != *file);
+    let named = |page: &&Page| page.path != TROUBLE && NAMES.iter().all(|(_, file)| page.path != *file);
     for page in PAGES.iter().filter(named) {
         router =
             router.route(page.path, get(move |request: Request| async move { answer(&request, page.path) }));
@@ -71,11 +74,24 @@ pub(crate) fn are_built() -> bool {
     !PAGES.is_empty()
 }
 
+/// Why a browser does not get what it asked for, as a page for its reader.
+pub(super) fn trouble_page(status: StatusCode, reason: &str) -> Response {
+    let page = PAGES.iter().find(|page| page.path == TROUBLE);
+    let Some(page) = page else { return (status, format!("{reason}\n")).into_response() };
+    let escaped = reason.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let page = String::from_utf8_lossy(page.plain).replace("{reason}", &escaped);
+    guarded((status, [(header::CACHE_CONTROL, "no-store")], Html(page)).into_response())
+}
+
 fn answer(request: &Request, path: &str) -> Response {
-    let mut response = match PAGES.iter().find(|page| page.path == path) {
+    guarded(match PAGES.iter().find(|page| page.path == path) {
         Some(page) => send(page, request.method(), request.headers()),
         None => (StatusCode::SERVICE_UNAVAILABLE, MISSING).into_response(),
-    };
+    })
+}
+
+/// With what keeps a page safe.
+fn guarded(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
@@ -152,6 +168,8 @@ fn accepts(headers: &HeaderMap, encoding: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use futures::executor::block_on;
+
     use super::*;
 
     const FILE: Page =
@@ -205,6 +223,17 @@ mod tests {
         let policy = header_of(&response, "content-security-policy");
         assert!(!policy.contains("unsafe") && policy.contains("frame-ancestors 'none'"), "{policy}");
         assert_eq!(header_of(&response, "x-content-type-options"), "nosniff");
+    }
+
+    #[test]
+    fn a_reason_on_a_page_is_text() {
+        let response = trouble_page(StatusCode::NOT_FOUND, "<img src=x> & more");
+        assert_eq!(response.status(), StatusCode::NOT_FOUND);
+        let body = block_on(axum::body::to_bytes(response.into_body(), 1 << 20)).unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(
+            !are_built() || (body.contains("&lt;img src=x&gt; &amp; more") && !body.contains("<img src=x>"))
+        );
     }
 
     #[test]

@@ -13,22 +13,24 @@ use switchboard_hosts::sign_in::{CALLBACK, START, SignIn};
 use tokio::sync::oneshot;
 
 use super::doors::to_response;
-use super::{Hub, refusal};
+use super::{Hub, refused};
 use crate::bus::inbox::{Answering, Asked, DoorJob};
 
 pub(super) fn routes(hub: &Arc<Hub>) -> Router {
     Router::new().route(START, get(start)).route(CALLBACK, get(callback)).with_state(Arc::clone(hub))
 }
 
-fn answered(reply: Result<Reply, Failure>) -> Response {
+/// Whoever signs in looks at a browser: what went wrong is a page there.
+fn answered(headers: &HeaderMap, reply: Result<Reply, Failure>) -> Response {
     match reply {
         Ok(reply) => to_response(reply),
         Err(Failure::Refuse { status, reason, .. }) => {
-            refusal(StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED), &reason)
+            refused(headers, StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED), &reason)
         }
         Err(failure) => {
             tracing::warn!(reason = %failure, "somebody could not sign in");
-            refusal(StatusCode::SERVICE_UNAVAILABLE, "the issuer of accounts does not answer as it should")
+            let words = "the issuer of accounts does not answer as it should";
+            refused(headers, StatusCode::SERVICE_UNAVAILABLE, words)
         }
     }
 }
@@ -56,14 +58,16 @@ fn bare(request: Request) -> http::Request<Bytes> {
 async fn start(State(hub): State<Arc<Hub>>, request: Request) -> Response {
     let request = bare(request);
     let base = base(&hub, request.headers());
-    answered(match issuer(&hub, request.headers()) {
+    let reply = match issuer(&hub, request.headers()) {
         Ok(issuer) => issuer.start(&base, &request, (hub.clock)()).await,
-        Err(refused) => Err(refused),
-    })
+        Err(failure) => Err(failure),
+    };
+    answered(request.headers(), reply)
 }
 
 async fn callback(State(hub): State<Arc<Hub>>, request: Request) -> Response {
-    answered(come_back(&hub, &bare(request)).await)
+    let request = bare(request);
+    answered(request.headers(), come_back(&hub, &request).await)
 }
 
 async fn come_back(hub: &Hub, request: &http::Request<Bytes>) -> Result<Reply, Failure> {

@@ -39,11 +39,14 @@ impl Writer {
         self.batch.effects.insert(id);
         match permit {
             Ok(Permit::Go) => {}
+            Ok(Permit::Needless(_)) if unsure => {}
             Ok(Permit::NotBefore(due)) => {
                 self.sleep(id, due);
                 return Ok(());
             }
-            Ok(Permit::Settled(report)) => return self.settle(id, Settlement::Done(report)),
+            Ok(Permit::Settled(report) | Permit::Needless(report)) => {
+                return self.settle(id, Settlement::Done(report));
+            }
             Err(failure) => return self.effect_failed(id, failure),
         }
         let bridge = Arc::clone(&self.bridges[self.listeners[listener].bridge].0);

@@ -30,7 +30,7 @@ use tracing::{error, warn};
 
 use self::retention::Sweeping;
 use self::rewire::Hearing;
-use super::checkpoint::{self, Checkpoints};
+use super::checkpoint::{self, Beside, Checkpoints};
 use super::database;
 use super::inbox::{Attempted, Inbox, Work};
 use super::log::{Log, Outlet, Progress, Sealed};
@@ -210,8 +210,7 @@ impl Writer {
     }
 
     /// Works until it is told to stop and nothing is under way.
-    /// `beside` is another connection to the same file, for copying the log.
-    pub(crate) fn run(mut self, log: &Log, beside: Connection) {
+    pub(crate) fn run(mut self, log: &Log, beside: Beside) {
         let (sealed, to_keep) = sync_channel(MOST_AHEAD);
         let (outlet, progress) = (Arc::clone(&self.parts.outlet), Arc::clone(&self.parts.progress));
         let inbox = Arc::clone(&self.parts.inbox);

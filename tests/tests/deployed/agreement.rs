@@ -1,0 +1,122 @@
+//! What is deployed agrees with the wiring and the bridges, and a function that is set up wrongly says so at once.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use switchboard_bridges::Settings;
+use switchboard_rules::wiring::Wiring;
+use switchboard_stories::{House, LOBBY, PROVIDERS, hub};
+
+use crate::stack;
+
+#[tokio::test]
+async fn what_is_deployed_agrees_with_the_wiring_and_the_bridges() {
+    let house = House::open_deployed(LOBBY).await;
+    let deployed = stack(&house).ask("describe").await;
+    let mut missing = Vec::new();
+    let wiring = Wiring::embedded().unwrap();
+    for rule in wiring.rules() {
+        let name = rule.listener.replace(['.', '_'], "-");
+        let pattern: Value = serde_json::from_str(rule.pattern.get()).unwrap();
+        if deployed["rules"][&name] != pattern {
+            missing.push(format!("the pattern of {} differs: {}", rule.listener, deployed["rules"][&name]));
+        }
+        // A batch has up to ten messages.
+        let batches = u64::from(rule.delivery.concurrency).div_ceil(10).max(2);
+        if deployed["concurrency"][&rule.listener] != json!(batches) {
+            missing.push(format!("MaximumConcurrency of {} is not {batches}", rule.listener));
+        }
+    }
+    let settings = Settings::for_tests("[rooms.lobby]\nsms = \"open\"\n", &PROVIDERS);
+    let handlers: BTreeSet<&str> =
+        deployed["handlers"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for bridge in switchboard_bridges::all(&settings).unwrap() {
+        let declared = bridge.declaration();
+        let doors = declared.doors.iter().map(|door| door.name);
+        let names = doors.chain(declared.listeners.iter().copied());
+        for name in names.filter(|name| !handlers.contains(name)) {
+            missing.push(format!("template.yaml has no function with Handler: {name}"));
+        }
+        // Who sets timers needs the function that they wake.
+        let folder = std::fs::read_dir(root.join("bridges").join(declared.name)).unwrap();
+        let sets = folder.filter_map(|file| std::fs::read_to_string(file.unwrap().path()).ok());
+        if sets.into_iter().any(|code| code.contains("TimerChange::Set {"))
+            && !handlers.contains(declared.name)
+        {
+            missing.push(format!(
+                "{} sets timers, and template.yaml has no Handler: {}",
+                declared.name, declared.name
+            ));
+        }
+    }
+    assert!(missing.is_empty(), "\n{}", missing.join("\n"));
+
+    // The operator's program sees the same stack. Its public address is nobody's here.
+    let (status, findings) = stack(&house).operate(&["doctor"]).await;
+    let wrong: Vec<&str> = findings.lines().filter(|line| !line.starts_with("ok ")).collect();
+    assert!(
+        matches!(wrong[..], [line] if line.starts_with("WRONG doors at https://hub.example")),
+        "{findings}"
+    );
+    assert_eq!(status, 1);
+    for expected in
+        ["ok    function hub-sms-out", "ok    table hub-sms", "ok    parameter /switchboard/link-key"]
+    {
+        assert!(findings.contains(expected), "{findings}");
+    }
+    let (status, next) = stack(&house).operate(&["next"]).await;
+    assert_eq!(status, 0, "{next}");
+    assert!(
+        next.contains("https://hub.example/twilio/messages") && next.contains("message_metadata_posted"),
+        "{next}"
+    );
+    house.end().await;
+}
+
+#[tokio::test]
+async fn a_wrong_function_ends_at_init_with_one_clear_line() {
+    for (handler, environment, expected) in [
+        ("echo.door", vec![], "there is no handler \"echo.door\""),
+        ("web_chat.window", vec![], "set Handler to one of web_chat.door"),
+        ("web_chat.door", vec![], "SWITCHBOARD_TABLE is not set — to mend it"),
+        ("sms.out", vec![], "is not set — to mend it: set"),
+        ("web_chat.door", vec![("SWITCHBOARD_PARAMETERS", "TOKEN")], "write NAME=/path"),
+        ("web_chat.door", vec![("SWITCHBOARD_LOG", "a=loud")], "write targets and levels"),
+        (
+            "web_chat.door",
+            vec![("SWITCHBOARD_CONFIGURATION", "[rooms.x]\n")],
+            "[rooms.x] is wired to nothing",
+        ),
+    ] {
+        let output = tokio::process::Command::new(hub::beside("bootstrap"))
+            .env_clear()
+            .env("_HANDLER", handler)
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .envs(environment)
+            .output()
+            .await
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 1, "{said}");
+        let line = lines[0]["fields"]["message"].as_str().unwrap();
+        assert!(line.contains(expected), "{handler}: {line}");
+    }
+}
+
+#[tokio::test]
+async fn the_artifact_runs_on_amazon_linux_2023() {
+    let output =
+        tokio::process::Command::new("objdump").arg("-T").arg(hub::beside("bootstrap")).output().await;
+    let symbols = String::from_utf8(output.expect("objdump is there").stdout).unwrap();
+    let version = |symbol: &str| -> Option<(u32, u32)> {
+        let (major, minor) = symbol.split("GLIBC_").nth(1)?.split(')').next()?.split_once('.')?;
+        Some((major.parse().ok()?, minor.split('.').next()?.parse().ok()?))
+    };
+    let newest = symbols.lines().filter_map(version).max().expect("it needs glibc");
+    assert!(newest <= (2, 34), "it needs glibc {newest:?}, and Amazon Linux 2023 has 2.34");
+}
