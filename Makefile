@@ -130,7 +130,7 @@ bench: build lighthouse package setup
 		target/lambda/bootstrap $(TARGET)/lean/bare
 	for program in target/lambda/bootstrap $(TARGET)/lean/bare; do wc -c $$program; gzip -c $$program | wc -c; done
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_ARTIFACT="$(abspath target/lambda/bootstrap)" \
-		$(CARGO) test --workspace --locked --test handling -- --ignored --nocapture
+		$(CARGO) test --workspace --locked --test deployed -- --ignored --nocapture handling::
 
 ## Lighthouse's marks for each page of the release build; fails below 95 (performance: 90).
 lighthouse: build $(LIGHTHOUSE)/.done
