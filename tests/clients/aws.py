@@ -1,6 +1,7 @@
 """Deploys template.yaml to an emulator of AWS and asks it things, for the stories.
 
-Reads one JSON object a line ({"do": NAME, ...}) and answers each with one line: {"ok": ...} or {"error": ...}.
+Reads one JSON object a line ({"do": NAME, "number": N, ...}) and answers each with one line that has its number:
+{"ok": ..., "number": N} or {"error": ..., "number": N}.
 Run with the emulator's address; with a deed's name after it, that is all it does.
 """
 
@@ -638,8 +639,9 @@ if len(sys.argv) > 2:
 watch_keys()
 for line in sys.stdin:
     asked = json.loads(line)
+    number = asked.pop("number")
     try:
         answer = {"ok": DEEDS[asked.pop("do")](**asked)}
     except Exception as error:  # whatever it is, the test shows it
         answer = {"error": f"{type(error).__name__}: {error}"}
-    print(json.dumps(answer, default=str), flush=True)
+    print(json.dumps(answer | {"number": number}, default=str), flush=True)

@@ -120,7 +120,7 @@ impl House {
         Self::open_in(tempfile::tempdir().expect("a directory"), configuration, change).await
     }
 
-    /// A hub on this machine, whatever this run is about: the chat has no sockets elsewhere yet.
+    /// A hub on this machine, whatever this run is about: for stories of its own process, files and sockets.
     pub async fn open_here(configuration: &str) -> Self {
         Self::open_at(configuration, 0).await
     }
