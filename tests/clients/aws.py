@@ -146,9 +146,9 @@ def dead_letters():
     return told
 
 
-def redrive(number):
+def redrive(letter):
     """Puts a dead letter back into the queue that it came from."""
-    name, receipt, body = letters()[number - 1]
+    name, receipt, body = letters()[letter - 1]
     sqs, known = client("sqs"), resources()
     sqs.send_message(QueueUrl=known[name.removesuffix("DeadLetters") + "Queue"], MessageBody=body)
     sqs.delete_message(QueueUrl=known[name], ReceiptHandle=receipt)

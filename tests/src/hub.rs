@@ -271,7 +271,7 @@ impl Hub {
     /// Has a dead letter tried again.
     pub async fn redrive(&self, letter: &Value) {
         if let Runs::Deployed(stack) = &self.runs {
-            stack.ask_with(json!({ "do": "redrive", "number": letter["id"] })).await;
+            stack.ask_with(json!({ "do": "redrive", "letter": letter["id"] })).await;
             return;
         }
         let path = format!("/api/dead-letters/{}/redrive", letter["id"]);

@@ -39,6 +39,8 @@ async fn to_slack(house: &House, body: &str) {
 #[tokio::test]
 async fn what_is_stored_and_not_published_is_published_when_it_comes_again() {
     let house = House::open_deployed(LOBBY).await;
+    // What a function gives back comes again sooner: this story waits for it twice.
+    stack(&house).ask_with(json!({ "do": "come-again-after", "seconds": 10 })).await;
     house.join("lobby", &[(ANN, "Ann")]).await;
     let deny = |function: &str| json!({ "do": "deny", "function": function, "action": "events:PutEvents" });
     let allow = |function: &str| json!({ "do": "allow", "function": function });
