@@ -167,19 +167,6 @@ def give_again(function, body):
     return json.loads(answer["Payload"].read())
 
 
-def hasten():
-    """Lets every timer of the gate come due now."""
-    dynamodb, known, now = client("dynamodb"), resources(), int(time.time() * 1000)
-    timers = [row for row in scan(known["ModerationTable"]) if row["pk"] == "t#"]
-    for timer in timers:
-        row = {"pk": {"S": "t#"}, "sk": {"S": timer["sk"]}, "due": {"N": str(now)}, "body": {"S": timer["body"]}}
-        dynamodb.put_item(TableName=known["ModerationTable"], Item=row)
-        due = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now / 1000)) + f".{now % 1000:03}Z"
-        for _ in "once", "and again":
-            send("ModerationQueue", json.dumps({"switchboard": {"timer": {"key": timer["sk"], "due": due}}}))
-    return len(timers)
-
-
 def timers():
     """How many timers the gate has, and how many of them wait for the Scheduler."""
     schedules = client("scheduler").list_schedules(NamePrefix=f"{STACK}-")["Schedules"]
@@ -236,6 +223,11 @@ def lose_connections(of):
             rename(row, connection)
 
 
+def configuration():
+    """What the functions read as switchboard.toml."""
+    return client("ssm").get_parameter(Name=f"/{STACK}/configuration")["Parameter"]["Value"]
+
+
 def distribution():
     """The name of the pages' distribution."""
     found = client("cloudfront").get_distribution(Id=resources()["Distribution"])
@@ -289,11 +281,6 @@ def sign_as_the_pool(state, use, claims):
     part = lambda value: base64.urlsafe_b64encode(value).rstrip(b"=")
     said = b".".join(part(json.dumps(it).encode()) for it in ({"alg": "RS256", "kid": kid}, claims))
     return (said + b"." + part(key.sign(said, padding.PKCS1v15(), hashes.SHA256()))).decode()
-
-
-def configuration():
-    """What the functions read as switchboard.toml."""
-    return client("ssm").get_parameter(Name=f"/{STACK}/configuration")["Parameter"]["Value"]
 
 
 def trace(word):
@@ -605,17 +592,16 @@ DEEDS = {
     "redrive": redrive,
     "send": send,
     "give-again": give_again,
-    "hasten": hasten,
     "timers": timers,
     "let-the-scheduler-wake": let_the_scheduler_wake,
     "connections": connections,
     "lose-connections": lose_connections,
+    "configuration": configuration,
     "distribution": distribution,
     "at-the-edge": at_the_edge,
     "account": account,
     "tokens-of-another-client": tokens_of_another_client,
     "sign-as-the-pool": sign_as_the_pool,
-    "configuration": configuration,
     "trace": trace,
     "journal": journal,
     "logs": logs,

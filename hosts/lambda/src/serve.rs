@@ -63,9 +63,9 @@ struct Work {
     clients: Clients,
     function: Function,
     parts: Mutex<(Arc<Parts>, Instant)>,
+    handled: Handled,
     /// A provider has refused our credentials.
     refused: Arc<AtomicBool>,
-    handled: Handled,
 }
 
 /// What depends on the configuration.
