@@ -29,15 +29,22 @@ struct Asked {
     _child: Child,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
+    questions: u64,
 }
 
 impl Asked {
-    async fn ask(&mut self, question: &Value) -> Value {
+    /// Whoever asked before may have gone without waiting for the answer, which is passed over then.
+    async fn ask(&mut self, mut question: Value) -> Value {
+        self.questions += 1;
+        question["number"] = json!(self.questions);
         let line = format!("{question}\n");
         self.input.write_all(line.as_bytes()).await.expect("the client takes questions");
-        let answer = tokio::time::timeout(PATIENCE * 2, self.output.next_line()).await;
-        let answer = answer.expect("an answer in time").expect("an answer").expect("the client runs");
-        let mut answer: Value = serde_json::from_str(&answer).expect("JSON");
+        let mut answer = Value::Null;
+        while answer["number"] != question["number"] {
+            let line = tokio::time::timeout(PATIENCE * 2, self.output.next_line()).await;
+            let line = line.expect("an answer in time").expect("an answer").expect("the client runs");
+            answer = serde_json::from_str(&line).expect("JSON");
+        }
         assert!(answer["error"].is_null(), "{question}: {}", answer["error"]);
         answer["ok"].take()
     }
@@ -49,8 +56,9 @@ fn artifact() -> PathBuf {
 }
 
 impl Stack {
-    /// Deploys the house into an emulator of its own. `wiring` replaces the embedded one.
-    pub async fn deploy(configuration: &str, sandbox: &str, wiring: Option<&Path>) -> Self {
+    /// Deploys the house into an emulator of its own. `wiring` replaces the embedded one; `secrets_in` is what the
+    /// template's parameter of that name says.
+    pub async fn deploy(configuration: &str, sandbox: &str, wiring: Option<&Path>, secrets_in: &str) -> Self {
         let emulator = Emulator::start(true).await;
         let mut child = Command::new(tools().join("aws/bin/python"))
             .arg(scripts().join("aws.py"))
@@ -62,10 +70,10 @@ impl Stack {
             .expect("the client starts");
         let input = child.stdin.take().expect("its input");
         let output = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let mut asked = Asked { _child: child, input, output };
+        let mut asked = Asked { _child: child, input, output, questions: 0 };
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository");
         let outputs = asked
-            .ask(&json!({
+            .ask(json!({
                 "do": "deploy",
                 "artifact_path": artifact(),
                 "template": root.join("template.yaml"),
@@ -73,8 +81,11 @@ impl Stack {
                 "parameters": {
                     "Emulator": "yes",
                     "KeepDataOnDelete": "no",
+                    "SecretsIn": secrets_in,
                     "RoomsAndPolicy": configuration,
                     "PublicBaseUrl": PUBLIC,
+                    "PagesAddress": PUBLIC,
+                    "PeopleEndpoint": emulator.endpoint(),
                     "SocketsEndpoint": format!("{}/_aws/execute-api", emulator.endpoint()),
                     "TwilioAccountSid": TWILIO_ACCOUNT,
                     "TwilioFrom": HUB_NUMBER,
@@ -112,6 +123,16 @@ impl Stack {
         &self.sockets
     }
 
+    /// Where its services are asked.
+    pub fn endpoint(&self) -> String {
+        self.emulator.endpoint()
+    }
+
+    /// A directory that ends with it; `state` in it has what the emulator keeps.
+    pub fn directory(&self) -> std::path::PathBuf {
+        self.emulator.directory()
+    }
+
     /// Asks the emulator something that `tests/clients/aws.py` knows to ask.
     pub async fn ask(&self, deed: &str) -> Value {
         self.ask_with(json!({ "do": deed })).await
@@ -119,7 +140,7 @@ impl Stack {
 
     /// The same with more words.
     pub async fn ask_with(&self, question: Value) -> Value {
-        self.asked.lock().await.ask(&question).await
+        self.asked.lock().await.ask(question).await
     }
 
     /// Runs a command of `switchboard-aws` against it; gives (exit status, standard output and error).
