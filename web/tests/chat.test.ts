@@ -364,6 +364,25 @@ test("what is said or changed while an older stretch is on its way is not lost",
   expect(texts(chat).at(-1)).toBe("the last");
 });
 
+test("a hub that is reached and gives no connection is told from one that is not reached", async () => {
+  const chat = await opened();
+  const said = (): string | null | undefined => {
+    const { line } = chat.view();
+    return line.kind === "waiting" ? line.hub : undefined;
+  };
+  hub.full = true;
+  hub.cut();
+  await clock.pass(3000);
+  expect(said()).toContain("gives no connection");
+  hub.full = false;
+  await clock.pass(10_000);
+  expect(chat.view().line.kind).toBe("open");
+  hub.reachable = false;
+  hub.cut();
+  await clock.pass(3000);
+  expect(said()).toBeNull();
+});
+
 test("signed out elsewhere: the page says so, and keeps what was written for the same person", async () => {
   const chat = await opened();
   hub.reachable = false;

@@ -51,6 +51,8 @@ export class FakeHub {
   readonly accepted = new Map<string, string>();
   reachable = true;
   signedIn = true;
+  /** It answers, and opens no socket. */
+  full = false;
   /** Answers to frames with an id are left out. */
   silent = false;
   lifeMs = 3_600_000;
@@ -83,7 +85,7 @@ export class FakeHub {
   open = (): FakeSocket => {
     const socket = new FakeSocket(this);
     queueMicrotask(() => {
-      if (!this.reachable) return socket.break(1006);
+      if (!this.reachable || this.full) return socket.break(1006);
       this.sockets.push(socket);
       socket.onopen?.();
     });

@@ -19,6 +19,7 @@ export default async function ({ browser, base }) {
   const slander = await message(ann, "A slander");
   await slander.hover();
   await slander.getByRole("button", { name: "Remove" }).click();
+  await browser.picture(ann, "moderator-desktop-light");
   await slander.getByRole("group", { name: "Remove this message?" }).getByRole("button", { name: "Remove" }).click();
   await slander.getByText("Removed by a moderator").waitFor();
 

@@ -45,6 +45,7 @@ export class Chat {
       {
         ticket: async () => (await means.api.ticket()).ticket,
         open: (ticket) => means.open(ticket),
+        reached: () => means.api.session().then(() => true, () => false),
         hello: () => this.#stands(),
         frame: (frame) => this.#frame(frame),
         ready: (hello) => this.#ready(hello),
@@ -110,16 +111,10 @@ export class Chat {
     return room === undefined || room.loaded ? Promise.resolve() : this.#pages.newest(room);
   }
 
-  older(name: string): Promise<void> {
-    return this.#pages.older(this.#rooms.get(name));
-  }
-  newer(name: string): Promise<void> {
-    return this.#pages.newer(this.#rooms.get(name));
-  }
+  readonly older = (name: string): Promise<void> => this.#pages.older(this.#rooms.get(name));
+  readonly newer = (name: string): Promise<void> => this.#pages.newer(this.#rooms.get(name));
   /** Gets the room's end, for a reader who is far above it. */
-  toEnd(name: string): Promise<void> {
-    return this.#pages.end(this.#rooms.get(name));
-  }
+  readonly toEnd = (name: string): Promise<void> => this.#pages.end(this.#rooms.get(name));
 
   /** Gets the stretch of the room in which a message stands; false when it is not in the room. */
   async reach(name: string, message: string): Promise<boolean> {

@@ -5,7 +5,7 @@
 //
 // What is missed while it is down is not its business: the owner says in `hello()` where it stands, and the hub
 // sends what came after. Two connections may overlap for a moment; whoever listens knows changes by their number.
-import { isSignedOut } from "./api.ts";
+import { isSignedOut, Refused } from "./api.ts";
 import { backoffMs, type Clock } from "./clock.ts";
 import type { ClientFrame, HelloBack, ServerFrame } from "./protocol.ts";
 
@@ -13,7 +13,8 @@ export type LineState =
   | { kind: "closed" }
   | { kind: "connecting"; attempt: number }
   | { kind: "open" }
-  | { kind: "waiting"; until: number; reason: string; attempt: number }
+  /** `hub`: what is known of the hub where it was reached and gave no connection. */
+  | { kind: "waiting"; until: number; reason: string; hub: string | null; attempt: number }
   | { kind: "signed_out" };
 
 /** What we use of a WebSocket. */
@@ -29,6 +30,8 @@ export interface LineOwner {
   /** A fresh single-use ticket; rejects when signed out or not reached. */
   ticket(): Promise<string>;
   open(ticket: string): Socket;
+  /** Does the hub answer other questions? */
+  reached(): Promise<boolean>;
   /** Where the owner stands, for the first frame. */
   hello(): Extract<ClientFrame, { kind: "hello" }>["rooms"];
   frame(frame: Exclude<ServerFrame, HelloBack>): void;
@@ -45,8 +48,12 @@ const REPLACE_BEFORE_MS = 60_000;
 const REPLACE_AGAIN_MS = 10_000;
 const SIGNED_OUT = 4401;
 
+/** A browser does not say why a socket was not opened; this is what can be. */
+const NOT_OPENED = "The hub is reached, but gives no connection: too many pages may be open, or something on the way lets none through.";
+
 interface Attempt {
   socket: Socket;
+  opened: boolean;
   over: boolean;
   cancel: (() => void)[];
 }
@@ -118,16 +125,20 @@ export class Line {
     } catch (error) {
       if (generation !== this.#generation) return;
       if (isSignedOut(error)) this.#signedOut();
-      else this.#wait(error instanceof Error ? error.message : "the hub was not reached");
+      else {
+        const words = error instanceof Error ? error.message : "the hub was not reached";
+        this.#wait(words, error instanceof Refused ? words : null);
+      }
     }
   }
 
   #open(ticket: string): Attempt {
-    const attempt: Attempt = { socket: this.owner.open(ticket), over: false, cancel: [] };
+    const attempt: Attempt = { socket: this.owner.open(ticket), opened: false, over: false, cancel: [] };
     const { socket } = attempt;
     const late = (): void => this.#broke(attempt, "the hub did not answer");
     attempt.cancel.push(this.clock.after(HELLO_WITHIN_MS, late));
     socket.onopen = () => {
+      attempt.opened = true;
       socket.send(JSON.stringify({ kind: "hello", version: 1, rooms: this.owner.hello() } satisfies ClientFrame));
     };
     socket.onmessage = (event) => {
@@ -145,7 +156,10 @@ export class Line {
       if (event.code === SIGNED_OUT && !attempt.over) {
         this.#end(attempt);
         this.#signedOut();
-      } else this.#broke(attempt, this.#reason || "the connection was lost");
+      } else {
+        this.#broke(attempt, this.#reason || "the connection was lost");
+        if (!attempt.opened) void this.#askWhy();
+      }
     };
     return attempt;
   }
@@ -218,10 +232,16 @@ export class Line {
     this.#wait(reason);
   }
 
-  #wait(reason: string): void {
+  async #askWhy(): Promise<void> {
+    const waiting = this.#state;
+    if (waiting.kind !== "waiting" || !(await this.owner.reached()) || this.#state !== waiting) return;
+    this.#set({ ...waiting, hub: NOT_OPENED });
+  }
+
+  #wait(reason: string, hub: string | null = null): void {
     const ms = backoffMs(this.#attempts, this.clock);
     this.#attempts += 1;
-    this.#set({ kind: "waiting", until: this.clock.now() + ms, reason, attempt: this.#attempts });
+    this.#set({ kind: "waiting", until: this.clock.now() + ms, reason, hub, attempt: this.#attempts });
     this.#cancelWait = this.clock.after(ms, () => void this.#connect());
   }
 

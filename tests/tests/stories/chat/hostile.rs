@@ -80,7 +80,9 @@ async fn hostile_frames_get_a_code_and_the_socket_lives_unless_it_repeats() {
 
 #[tokio::test]
 async fn a_page_of_another_site_and_who_has_signed_out_get_nothing() {
-    let house = House::open_here(&format!("{LOBBY}\n[chat]\nsockets_per_person = 2\n")).await;
+    let house =
+        House::open_here(&format!("{LOBBY}\n[chat]\nsockets_per_person = 2\nsockets_per_address = 3\n"))
+            .await;
     let base = house.hub.base();
     let http = reqwest::Client::new();
     for (name, value) in
@@ -95,6 +97,21 @@ async fn a_page_of_another_site_and_who_has_signed_out_get_nothing() {
     let mut other = ann.connect(json!({})).await;
     other.hear("hello").await;
     assert_eq!(Socket::open(&base, &ann.ticket().await).await.err(), Some(429), "more than two");
+    let bob = Guest::sign_in(&base, "Bob").await;
+    let third = bob.connect(json!({})).await;
+    let request = http
+        .get(format!("{base}/api/socket?ticket={}", bob.ticket().await))
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    let refused = request.send().await.unwrap();
+    let status = refused.status().as_u16();
+    let why: Value = refused.json().await.unwrap();
+    let told = (status, &why["code"], &why["error"]);
+    let expected = (json!("too_many_connections"), json!("from one address come at most 3 sockets"));
+    assert_eq!(told, (429, &expected.0, &expected.1), "more than three from one address");
+    drop(third);
     let ticket = ann.ticket().await;
     socket.say(json!({ "kind": "renew", "ticket": ticket })).await;
     socket.hear("renewed").await;
