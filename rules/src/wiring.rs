@@ -30,7 +30,8 @@ const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/wiring_fil
 #[derive(Debug, Clone)]
 pub struct Wiring {
     rules: Vec<Rule>,
-    compiled: Rules,
+    /// Of the same order, with the listeners' names.
+    patterns: Vec<(String, Pattern)>,
 }
 
 /// What one listener hears, and how it is delivered.
@@ -140,7 +141,7 @@ impl Wiring {
         read.sort_by(|(one, _), (other, _)| one.listener.cmp(&other.listener));
         let named = |(rule, pattern): (Rule, Pattern)| ((rule.listener.clone(), pattern), rule);
         let (patterns, rules) = read.into_iter().map(named).unzip();
-        Ok(Wiring { rules, compiled: Rules::of(patterns) })
+        Ok(Wiring { rules, patterns })
     }
 
     /// The rules, by listener name.
@@ -153,10 +154,10 @@ impl Wiring {
         self.rules.iter().find(|rule| rule.listener == listener)
     }
 
-    /// The rules' patterns: index `i` here is index `i` of [`Wiring::rules`]. Cheap, as they were compiled when
-    /// they were checked.
+    /// The rules' patterns: index `i` here is index `i` of [`Wiring::rules`]. Compiled now, so that whoever matches
+    /// nothing, such as a function on AWS, needs neither the time nor the code.
     pub fn compile(&self) -> Rules {
-        self.compiled.clone()
+        Rules::of(self.patterns.clone())
     }
 }
 

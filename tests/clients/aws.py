@@ -1,9 +1,11 @@
 """Deploys template.yaml to an emulator of AWS and asks it things, for the stories.
 
-Reads one JSON object a line ({"do": NAME, ...}) and answers each with one line: {"ok": ...} or {"error": ...}.
+Reads one JSON object a line ({"do": NAME, "number": N, ...}) and answers each with one line that has its number:
+{"ok": ..., "number": N} or {"error": ..., "number": N}.
 Run with the emulator's address; with a deed's name after it, that is all it does.
 """
 
+import collections
 import functools
 import io
 import json
@@ -197,6 +199,11 @@ def lose_connections(of):
             rename(row, connection)
 
 
+def configuration():
+    """What the functions read as switchboard.toml."""
+    return client("ssm").get_parameter(Name=f"/{STACK}/configuration")["Parameter"]["Value"]
+
+
 def trace(word):
     """What the journal knows by a word: envelopes, oldest first."""
     dynamodb, table = client("dynamodb"), resources()["JournalTable"]
@@ -281,14 +288,27 @@ def watch_keys():
 
 def kill(function):
     """Kills the processes of a function (or of all, if empty) at once; gives how many."""
+    name = resources()[f"{function}Function"] if function else None
     victims = [
         process
         for process, environment in processes().items()
-        if environment["AWS_LAMBDA_FUNCTION_NAME"] == f"{STACK}-{function}" or not function
+        if name in (None, environment["AWS_LAMBDA_FUNCTION_NAME"])
     ]
     for process in victims:
         os.kill(process, signal.SIGKILL)
     return len(victims)
+
+
+def set_variable(name, value):
+    """Sets a variable in the environment of every function; those that run end."""
+    functions = client("lambda")
+    for logical, function in resources().items():
+        if logical.endswith("Function"):
+            variables = functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+            functions.update_function_configuration(
+                FunctionName=function, Environment={"Variables": variables | {name: value}}
+            )
+    kill("")
 
 
 ASKED = {
@@ -344,6 +364,51 @@ def calls():
                     action = f"{service}:{action}".replace("HeadObject", "GetObject")
                     counts[action] = counts.get(action, 0) + 1
     return found
+
+
+def asked_of(service, name, asked):
+    """What a call is about, as the ends of ARNs name it: tables, queues, parameters, buses, buckets."""
+    if name == "TransactWriteItems":
+        writes = [write for item in asked.get("TransactItems", []) for write in item.items()]
+        return [(f"{service}:{MEMBERS[member]}", write["TableName"]) for member, write in writes]
+    if name == "BatchWriteItem":
+        return [(f"{service}:{name}", table) for table in asked.get("RequestItems", {})]
+    if name == "PutEvents":
+        return [(f"{service}:{name}", entry["EventBusName"].rsplit("/")[-1]) for entry in asked.get("Entries", [])]
+    about = asked.get("TableName") or asked.get("QueueUrl", "").rsplit("/")[-1] or asked.get("Name")
+    return [(f"{service}:{name}", about)]
+
+
+def uses():
+    """Which function has asked for what of what, and how often: [[function, action, name, count], ...]."""
+    remember_keys()
+    cloudtrail, found = client("cloudtrail"), collections.Counter()
+    for key, function in sorted(dict(KEYS).items()):
+        logical = next(name.removesuffix("Function") for name, it in resources().items() if it == f"{STACK}-{function}")
+        for service, names in ASKED.items():
+            for name in names:
+                for event in asked_for(cloudtrail, key, name):
+                    asked = json.loads(event["CloudTrailEvent"])["requestParameters"] or {}
+                    if service == "s3":
+                        name = name.replace("HeadObject", "GetObject")
+                        found[logical, f"s3:{name}", resources()["Media"]] += 1
+                    else:
+                        found.update((logical, *of) for of in asked_of(service, name, asked))
+    return [[*use, count] for use, count in sorted(found.items())]
+
+
+def refusals(function):
+    """How often a function's log says that AWS has refused it something."""
+    group = resources()[f"{function}Log"]
+    pages = client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    lines = (event["message"] for page in pages for event in page["events"])
+    return sum("AccessDenied" in line or "not authorized" in line for line in lines)
+
+
+def come_again_after(seconds):
+    """Sets when a message that was given back comes again."""
+    for url in queues("Queue").values():
+        client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": str(seconds)})
 
 
 def size(item):
@@ -409,9 +474,10 @@ def grants():
     return found
 
 
-def deny(function, action):
+def deny(function, action, resource="*"):
     """Takes an action away from a function's role."""
-    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}]}
+    statement = {"Effect": "Deny", "Action": action, "Resource": resource}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
     client("iam").put_role_policy(RoleName=roles()[function], PolicyName="denied", PolicyDocument=json.dumps(document))
 
 
@@ -449,15 +515,20 @@ DEEDS = {
     "hasten": hasten,
     "connections": connections,
     "lose-connections": lose_connections,
+    "configuration": configuration,
     "trace": trace,
     "journal": journal,
     "logs": logs,
     "calls": calls,
     "bill": bill,
     "grants": grants,
+    "uses": uses,
+    "refusals": refusals,
+    "come-again-after": come_again_after,
     "deny": deny,
     "allow": allow,
     "kill": kill,
+    "set": set_variable,
     "describe": describe,
 }
 
@@ -468,8 +539,9 @@ if len(sys.argv) > 2:
 watch_keys()
 for line in sys.stdin:
     asked = json.loads(line)
+    number = asked.pop("number")
     try:
         answer = {"ok": DEEDS[asked.pop("do")](**asked)}
     except Exception as error:  # whatever it is, the test shows it
         answer = {"error": f"{type(error).__name__}: {error}"}
-    print(json.dumps(answer, default=str), flush=True)
+    print(json.dumps(answer | {"number": number}, default=str), flush=True)

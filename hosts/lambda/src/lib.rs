@@ -15,6 +15,7 @@ pub mod serve;
 
 mod batch;
 mod doors;
+mod handled;
 mod journal;
 mod media;
 mod page;

@@ -9,13 +9,20 @@ use tracing_subscriber::prelude::*;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     // A list of targets and levels; patterns of fields would bring an engine of regular expressions with them.
-    let filter: Targets =
-        std::env::var("SWITCHBOARD_LOG").ok().and_then(|filter| filter.parse().ok()).unwrap_or_else(|| {
-            Targets::new().with_default(Level::WARN).with_target("switchboard_lambda", Level::INFO)
-        });
+    let usual = Targets::new().with_default(Level::WARN).with_target("switchboard_lambda", Level::INFO);
+    let asked = std::env::var("SWITCHBOARD_LOG").ok().filter(|asked| !asked.trim().is_empty());
+    let filter: Result<Targets, _> = asked.as_deref().map_or(Ok(usual.clone()), str::parse);
     // CloudWatch stamps each line itself.
     let lines = tracing_subscriber::fmt::layer().json().without_time();
-    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+    let wrong = filter.is_err();
+    tracing_subscriber::registry().with(lines.with_filter(filter.unwrap_or(usual))).init();
+    if wrong {
+        let asked = asked.unwrap_or_default();
+        tracing::error!(
+            "SWITCHBOARD_LOG is {asked:?} — to mend it: write targets and levels, such as switchboard_lambda=debug"
+        );
+        return ExitCode::FAILURE;
+    }
     match switchboard_lambda::serve::run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -20,6 +20,7 @@ use crate::bus::Bus;
 use crate::clients::Clients;
 use crate::configuration::Configuration;
 use crate::functions::{self, Function, Role};
+use crate::handled::Handled;
 use crate::journal::Journal;
 use crate::page::Page;
 use crate::queue::Queue;
@@ -44,7 +45,12 @@ pub async fn run() -> Result<()> {
     let work = Arc::new(Work::begin(environment).await?);
     let served = lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let work = Arc::clone(&work);
-        async move { Box::pin(work.handle(event)).await }
+        async move {
+            let (began, payload) = (Instant::now(), event.payload.get());
+            let answer = Box::pin(work.handle(&event)).await;
+            work.handled.tell(&work.function.name, payload, began);
+            answer
+        }
     }));
     served.await.map_err(|error| anyhow::anyhow!("the runtime: {error}"))
 }
@@ -55,6 +61,7 @@ struct Work {
     clients: Clients,
     function: Function,
     parts: Mutex<(Arc<Parts>, Instant)>,
+    handled: Handled,
 }
 
 /// What depends on the configuration.
@@ -77,7 +84,8 @@ impl Work {
         let clients = Clients::of_function(&environment)?;
         let (function, parts) = build(&handler, &environment, &clients).await?;
         info!(function = function.name, "ready");
-        Ok(Self { environment, clients, function, parts: Mutex::new((Arc::new(parts), Instant::now())) })
+        let parts = Mutex::new((Arc::new(parts), Instant::now()));
+        Ok(Self { environment, clients, function, parts, handled: Handled::default() })
     }
 
     /// The parts, read again when they are older than that.
@@ -103,7 +111,7 @@ impl Work {
         }
     }
 
-    async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Value, Error> {
+    async fn handle(&self, event: &LambdaEvent<Box<RawValue>>) -> Result<Value, Error> {
         let deadline = event.context.deadline();
         let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
         let until = Instant::now() + left.saturating_sub(FOR_THE_ANSWER);

@@ -131,6 +131,7 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
             blobs: blobs.clone(),
             clock: Arc::clone(&clock),
             stopping: stopping.clone(),
+            slow_readers: metrics.slow_readers.clone(),
         },
     );
     let pushed = Arc::clone(&exchange);

@@ -29,6 +29,8 @@ pub(crate) struct Metrics {
     pub(crate) commit_seconds: Histogram,
     pub(crate) fsyncs: IntCounter,
     pub(crate) arrivals_an_fsync: Histogram,
+    /// Sockets that were cut because their readers were too slow.
+    pub(crate) slow_readers: IntCounter,
 }
 
 impl Metrics {
@@ -103,6 +105,10 @@ impl Metrics {
                 "arrivals_an_fsync",
                 "Requests that share one fsync.",
                 &[0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0],
+            )?,
+            slow_readers: counter(
+                "slow_readers_total",
+                "Sockets told to resume and cut, because they were read too slowly.",
             )?,
             registry,
         })

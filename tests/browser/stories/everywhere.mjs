@@ -80,4 +80,16 @@ export default async function ({ browser, base }) {
   await ann.getByRole("group", { name: /^Write to/ }).getByText(/opted out/).waitFor();
   await browser.picture(ann, "everywhere");
   if ((await texts(ann)).length < 2) throw new Error("messages are missing");
+
+  // A file that the hub keeps no more is shown as what it is, before anybody follows its link. (The hub says 404, as in
+  // outside/old_files.rs.)
+  await ann.locator("input[type=file]").setInputFiles({ name: "plan.txt", mimeType: "text/plain", buffer: Buffer.from("plan") });
+  await say(ann, "The plan");
+  await (await message(ann, "The plan")).getByRole("link", { name: /plan\.txt/ }).waitFor();
+  const late = await browser.person(base, { expectErrors: true });
+  await late.route("**/media/**", (route) => route.fulfill({ status: 404, body: "{}" }));
+  await enter(late, "Lee");
+  const lost = await message(late, "The plan");
+  await lost.getByText("no longer kept here").waitFor();
+  if ((await lost.getByRole("link").count()) > 0) throw new Error("a link leads to what is not there");
 }

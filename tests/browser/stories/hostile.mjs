@@ -30,6 +30,16 @@ export default async function ({ browser, base }) {
   await message(ben, "after it");
   if ((await ben.getByText("forbiddenword").count()) > 0) throw new Error("a blocked message was shown");
 
+  // What is no page is one for its reader, and JSON for a program.
+  const lost = await ben.context().newPage();
+  const answer = await lost.goto(`${base}/<b>nowhere</b>`);
+  if (answer.status() !== 404) throw new Error(`nowhere answered ${answer.status()}`);
+  await lost.getByText("There is nothing at this address", { exact: false }).waitFor();
+  await browser.accessible(lost, "trouble");
+  await browser.picture(lost, "trouble-desktop-light");
+  await lost.getByRole("link", { name: "To the chat" }).click();
+  await lost.getByRole("textbox", { name: /^Message to/ }).first().waitFor();
+
   // Too long is said before anything is sent.
   const box = ann.getByRole("textbox", { name: /^Message to/ });
   await box.fill("x".repeat(50_000));

@@ -29,6 +29,33 @@ export default async function ({ browser, base }) {
   await bees.getByText("(edited)").waitFor();
   same((await texts(ben)).at(-1), "How are the bees? (edited)", "what Ben reads after the edit");
 
+  // Into the messages, to one of them, and back: the focus is never lost.
+  const focused = (words) =>
+    eventually(`${words} has the focus`, () =>
+      ann.evaluate((words) => {
+        const { activeElement: at } = document;
+        return (at?.getAttribute("aria-label") ?? "").includes(words) || (at?.textContent ?? "").includes(words) || at?.outerHTML.slice(0, 200);
+      }, words),
+    );
+  await focused("Message to Lobby");
+  await ann.keyboard.press("Control+ArrowUp");
+  await focused("How are the bees?");
+  await ann.keyboard.press("ArrowUp");
+  await focused("Hello, Ann");
+  await ann.keyboard.press("+");
+  await focused("Find an emoji");
+  await ann.keyboard.type("wave");
+  await ann.keyboard.press("Enter");
+  await focused("Hello, Ann");
+  const greeted = await message(ben, "Hello, Ann");
+  await greeted.getByRole("button", { name: /^wave: Ann/ }).waitFor();
+  await ann.keyboard.press("+");
+  await ann.keyboard.type("wave");
+  await ann.keyboard.press("Enter");
+  await eventually("the wave is gone", async () => (await greeted.locator(".reactions").count()) === 0);
+  await ann.keyboard.press("Escape");
+  await focused("Message to Lobby");
+
   await bees.hover();
   await bees.getByRole("button", { name: "React: thumbsup" }).click();
   await (await message(ann, "How are the bees?")).getByRole("button", { name: /thumbsup: Ben/ }).waitFor();

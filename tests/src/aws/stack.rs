@@ -1,6 +1,6 @@
 //! The house as it is deployed: `template.yaml` on an emulator that enforces IAM, with the program that was built.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -29,18 +29,30 @@ struct Asked {
     _child: Child,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
+    questions: u64,
 }
 
 impl Asked {
-    async fn ask(&mut self, question: &Value) -> Value {
+    /// Whoever asked before may have gone without waiting for the answer, which is passed over then.
+    async fn ask(&mut self, mut question: Value) -> Value {
+        self.questions += 1;
+        question["number"] = json!(self.questions);
         let line = format!("{question}\n");
         self.input.write_all(line.as_bytes()).await.expect("the client takes questions");
-        let answer = tokio::time::timeout(PATIENCE * 2, self.output.next_line()).await;
-        let answer = answer.expect("an answer in time").expect("an answer").expect("the client runs");
-        let mut answer: Value = serde_json::from_str(&answer).expect("JSON");
+        let mut answer = Value::Null;
+        while answer["number"] != question["number"] {
+            let line = tokio::time::timeout(PATIENCE * 2, self.output.next_line()).await;
+            let line = line.expect("an answer in time").expect("an answer").expect("the client runs");
+            answer = serde_json::from_str(&line).expect("JSON");
+        }
         assert!(answer["error"].is_null(), "{question}: {}", answer["error"]);
         answer["ok"].take()
     }
+}
+
+/// The program that is deployed: the one beside this test's own, or that which `SWITCHBOARD_ARTIFACT` names, to measure it.
+fn artifact() -> PathBuf {
+    std::env::var_os("SWITCHBOARD_ARTIFACT").map_or_else(|| crate::hub::beside("bootstrap"), PathBuf::from)
 }
 
 impl Stack {
@@ -57,12 +69,12 @@ impl Stack {
             .expect("the client starts");
         let input = child.stdin.take().expect("its input");
         let output = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let mut asked = Asked { _child: child, input, output };
+        let mut asked = Asked { _child: child, input, output, questions: 0 };
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository");
         let outputs = asked
-            .ask(&json!({
+            .ask(json!({
                 "do": "deploy",
-                "artifact_path": crate::hub::beside("bootstrap"),
+                "artifact_path": artifact(),
                 "template": root.join("template.yaml"),
                 "wiring": wiring,
                 "parameters": {
@@ -114,7 +126,7 @@ impl Stack {
 
     /// The same with more words.
     pub async fn ask_with(&self, question: Value) -> Value {
-        self.asked.lock().await.ask(&question).await
+        self.asked.lock().await.ask(question).await
     }
 
     /// Runs a command of `switchboard-aws` against it; gives (exit status, standard output and error).

@@ -82,6 +82,7 @@ async fn a_wrong_function_ends_at_init_with_one_clear_line() {
         ("web_chat.door", vec![], "SWITCHBOARD_TABLE is not set — to mend it"),
         ("sms.out", vec![], "is not set — to mend it: set"),
         ("web_chat.door", vec![("SWITCHBOARD_PARAMETERS", "TOKEN")], "write NAME=/path"),
+        ("web_chat.door", vec![("SWITCHBOARD_LOG", "a=loud")], "write targets and levels"),
         (
             "web_chat.door",
             vec![("SWITCHBOARD_CONFIGURATION", "[rooms.x]\n")],

@@ -212,7 +212,7 @@ async fn a_busy_room_is_heard_whole_once_and_in_order_while_lines_are_cut_and_fu
         }
     });
     let killing = async {
-        for function in ["web-chat-history", "web-chat-socket", "moderation-gate", "web-chat-history"] {
+        for function in ["WebChatHistory", "WebChatSocket", "ModerationGate", "WebChatHistory"] {
             tokio::time::sleep(Duration::from_millis(1500)).await;
             house.hub.stack().unwrap().ask_with(json!({ "do": "kill", "function": function })).await;
         }

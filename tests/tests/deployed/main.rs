@@ -3,8 +3,11 @@
 mod agreement;
 mod chat;
 mod cost;
+mod deploying;
 mod grants;
+mod handling;
 mod moving;
+mod needed;
 mod queues;
 mod sustained;
 

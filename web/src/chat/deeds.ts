@@ -9,6 +9,8 @@ export interface Deeds {
   /** Shows the thread that a message begins or stands in. */
   thread(message: Shown): void;
   deliveries(message: Shown): void;
+  /** What was open on a message, and had the focus, is closed. */
+  closed(message: Shown, article: HTMLElement): void;
   sendAgain(id: string): void;
   discard(id: string): void;
   /** Puts what was not sent back into the writing box. */

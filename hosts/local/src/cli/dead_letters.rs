@@ -82,12 +82,13 @@ async fn list(reach: &Reach) -> Result<()> {
             }
             destination => destination,
         };
+        let attempts = letter["attempts"].as_u64().unwrap_or_default();
         println!(
-            "{}  {}  {}  {about}  {} attempts  {}: {}",
+            "{}  {}  {}  {about}  {attempts} attempt{}  {}: {}",
             letter["id"],
             text("at"),
             text("listener"),
-            letter["attempts"],
+            if attempts == 1 { "" } else { "s" },
             text("kind"),
             text("reason")
         );

@@ -15,8 +15,9 @@ use switchboard_core::{Pace, Push, RoomName};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::Instant;
 
+use super::frames::text_frame;
 use super::places::Places;
-use super::socket::{Batch, Numbered, text_frame};
+use super::socket::{Batch, Numbered};
 
 /// How long a room rests after it spoke, for each reader; and at most.
 const REST_A_READER: Duration = Duration::from_micros(40);

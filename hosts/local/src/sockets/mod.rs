@@ -12,6 +12,7 @@
 //! What a frame means is the bridge's: `core::socket`. Nothing here is durable: who is cut off resumes.
 
 mod fanout;
+mod frames;
 pub(crate) mod open;
 mod pace;
 mod places;
@@ -25,6 +26,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use prometheus::IntCounter;
 use switchboard_bridges::web_chat::Chat;
 use switchboard_core::{Audience, Bridge, Failure, Person, Push, RoomName, Sockets, Timestamp, Word};
 use tokio::sync::watch;
@@ -33,9 +35,10 @@ use crate::bus::inbox::Inbox;
 use crate::bus::readers::Readers;
 use crate::outside::FileBlobs;
 use fanout::Cast;
+use frames::{last_words, text_frame};
 use pace::Buckets;
 use places::Places;
-use socket::{Socket, last_words, text_frame};
+use socket::Socket;
 
 /// In a room of more people than this nobody is told who comes and goes: it would be more than what is said.
 const MAX_PRESENT: usize = 200;
@@ -52,6 +55,7 @@ pub(crate) struct Ground {
     pub(crate) blobs: FileBlobs,
     pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     pub(crate) stopping: watch::Receiver<bool>,
+    pub(crate) slow_readers: IntCounter,
 }
 
 /// A room's sockets.

@@ -15,7 +15,8 @@ use tracing::debug;
 use tungstenite::handshake::derive_accept_key;
 
 use super::Exchange;
-use super::socket::{Socket, last_words};
+use super::frames::last_words;
+use super::socket::{Socket, TooSlow};
 use super::talk::talk;
 
 /// The protocol's name.
@@ -99,8 +100,9 @@ impl Exchange {
         }
         let Grant { person, session, expires_at } = grant;
         let connection = Connection { id: number.to_string(), person, session, expires_at };
-        let slow = last_words(&self.say(&Word::Resume { reason: "slow_reader" }), 1013, "slow reader");
-        let socket = Arc::new(Socket::new(number, connection, address, stream, slow));
+        let last = last_words(&self.say(&Word::Resume { reason: "slow_reader" }), 1013, "slow reader");
+        let counted = self.ground.slow_readers.clone();
+        let socket = Arc::new(Socket::new(number, connection, address, stream, TooSlow { last, counted }));
         self.enter(&socket);
         // A socket that was opened while the hub stops is not among those that were told.
         if !*self.ground.stopping.borrow() {

@@ -1,5 +1,8 @@
-//! A socket's bytes on their way to tungstenite's state machine, without the frames that are too large: these are
-//! passed over as they come, so that a large frame costs no memory and the socket lives.
+//! A socket's bytes on their way to tungstenite's state machine, without the messages that are too large: these are
+//! passed over as they come, so that a large one costs no memory and the socket lives.
+//!
+//! A message may come in pieces (browsers send one of more than 64 KiB so). The pieces are held until the last is here,
+//! because it is not known before how large they are together. What stands between them, such as a ping, goes ahead.
 
 use std::io::{self, Read, Write};
 
@@ -7,26 +10,54 @@ use bytes::{Bytes, BytesMut};
 
 use super::socket::Socket;
 
-/// Where in a frame the stream is. RFC 6455, 5.2.
+/// Where a frame's bytes go.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum To {
+    /// To tungstenite.
+    #[default]
+    Through,
+    /// To the other pieces of its message.
+    Pieces {
+        /// The last of them: the message is whole.
+        last: bool,
+    },
+    /// They are passed over.
+    Nowhere,
+}
+
+/// How far a message has come of which there are pieces.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    /// There is none.
+    #[default]
+    Nothing,
+    /// So many bytes of it.
+    Bytes(u64),
+    /// More than may be: the rest is passed over.
+    TooLarge,
+}
+
+/// Where in a frame the stream is. RFC 6455, 5.2 and 5.4.
 #[derive(Debug, Default)]
 pub(crate) struct Sieve {
     /// The header, as far as it has come.
     header: Vec<u8>,
     /// Bytes of the frame that are still to come.
     body: u64,
-    /// They are passed over.
-    skipping: bool,
+    to: To,
+    begun: Begun,
+    pieces: BytesMut,
     most: u64,
-    /// Frames that were passed over and not yet spoken of.
+    /// Messages that were passed over and not yet spoken of.
     pub(crate) skipped: u32,
-    /// A piece of a message was too large: nothing sensible can follow.
+    /// What is no message was too large: nothing sensible can follow.
     pub(crate) broken: bool,
     /// What was let through and not read yet.
     through: BytesMut,
 }
 
 impl Sieve {
-    /// Lets frames of up to `most` bytes through; `before` came with the request.
+    /// Lets messages of up to `most` bytes through; `before` came with the request.
     pub(crate) fn new(most: usize, before: &[u8]) -> Self {
         let mut sieve = Self { most: most as u64, ..Self::default() };
         sieve.sift(before);
@@ -38,26 +69,72 @@ impl Sieve {
             if self.body > 0 {
                 let step = usize::try_from(self.body).unwrap_or(usize::MAX).min(bytes.len());
                 let (part, rest) = bytes.split_at(step);
-                if !self.skipping {
-                    self.through.extend_from_slice(part);
-                }
+                self.put(part);
                 self.body -= step as u64;
                 bytes = rest;
-                continue;
-            }
-            self.header.push(*next);
-            bytes = &bytes[1..];
-            let Some(body) = frame_length(&self.header) else { continue };
-            self.body = body;
-            self.skipping = body > self.most;
-            if self.skipping {
-                self.skipped += 1;
-                // Not a whole text or binary message: a piece of one, or no frame that may be so long.
-                self.broken |= !matches!(self.header.first(), Some(0x81 | 0x82));
             } else {
-                self.through.extend_from_slice(&self.header);
+                self.header.push(*next);
+                bytes = &bytes[1..];
+                let Some(body) = frame_length(&self.header) else { continue };
+                self.body = body;
+                self.to = self.place(body);
+                let header = std::mem::take(&mut self.header);
+                self.put(&header);
             }
-            self.header.clear();
+            if self.body == 0 && self.to == (To::Pieces { last: true }) {
+                self.through.unsplit(std::mem::take(&mut self.pieces));
+                self.to = To::Through;
+            }
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        match self.to {
+            To::Through => self.through.extend_from_slice(bytes),
+            To::Pieces { .. } => self.pieces.extend_from_slice(bytes),
+            To::Nowhere => {}
+        }
+    }
+
+    /// Where a frame with this many bytes goes, by what its header says.
+    fn place(&mut self, body: u64) -> To {
+        const TEXT: u8 = 1;
+        const BINARY: u8 = 2;
+        const MORE: u8 = 0;
+        const CONTROL: u8 = 8;
+        let first = self.header.first().copied().unwrap_or_default();
+        let (last, kind) = (first & 0x80 != 0, first & 0x0f);
+        let before = match (kind, self.begun) {
+            (TEXT | BINARY, Begun::Nothing) => 0,
+            (MORE, Begun::Bytes(bytes)) => bytes,
+            (MORE, Begun::TooLarge) => self.most,
+            // A ping, a pong, a close; or what may not stand here, and tungstenite says so.
+            _ => {
+                if kind & CONTROL == 0 {
+                    self.through.unsplit(std::mem::take(&mut self.pieces));
+                }
+                let too_large = body > self.most;
+                self.broken |= too_large;
+                self.skipped += u32::from(too_large);
+                return if too_large { To::Nowhere } else { To::Through };
+            }
+        };
+        let bytes = before.saturating_add(body);
+        let was_too_large = self.begun == Begun::TooLarge;
+        let too_large = was_too_large || bytes > self.most;
+        self.begun = match (last, too_large) {
+            (true, _) => Begun::Nothing,
+            (false, true) => Begun::TooLarge,
+            (false, false) => Begun::Bytes(bytes),
+        };
+        if too_large {
+            self.pieces = BytesMut::new();
+            self.skipped += u32::from(!was_too_large);
+            To::Nowhere
+        } else if last && kind != MORE {
+            To::Through
+        } else {
+            To::Pieces { last }
         }
     }
 }
@@ -150,8 +227,45 @@ mod tests {
             let through = sieve.through == expected;
             assert_eq!((through, sieve.skipped, sieve.broken), (true, 2, false), "reads of {read}");
         }
-        let mut sieve = Sieve::new(1000, &frame(0x01, 5000));
-        sieve.sift(&[]);
-        assert!(sieve.broken && sieve.through.is_empty(), "a piece of a message cannot be passed over");
+    }
+
+    #[test]
+    fn a_message_in_pieces_that_is_too_large_is_passed_over_and_one_that_is_not_comes_through_whole() {
+        let pieces = |count: usize| -> Vec<Vec<u8>> {
+            let first = |at: usize| {
+                if at == 0 {
+                    0x01
+                } else if at + 1 == count {
+                    0x80
+                } else {
+                    0x00
+                }
+            };
+            (0..count).map(|at| frame(first(at), 300)).collect()
+        };
+        let (ping, small, fitting) = (frame(0x89, 3), frame(0x81, 5), pieces(3).concat());
+        let mut large = pieces(40);
+        large.insert(20, ping.clone());
+        let all =
+            [large.concat(), small.clone(), fitting.clone(), pieces(4).concat(), small.clone()].concat();
+        let expected = [ping, small.clone(), fitting, small].concat();
+        for read in [1, 2, 3, 7, 64, 1000, 4096, all.len()] {
+            let mut sieve = Sieve::new(1000, b"");
+            for chunk in all.chunks(read) {
+                sieve.sift(chunk);
+                assert!(sieve.pieces.len() <= 1100, "what is held is bounded");
+            }
+            let through = sieve.through == expected;
+            assert_eq!((through, sieve.skipped, sieve.broken), (true, 2, false), "reads of {read}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_and_too_large_breaks_it_and_what_may_not_stand_there_is_tungstenites() {
+        assert!(Sieve::new(1000, &frame(0x89, 5000)).broken, "a ping");
+        for wrong in [frame(0x80, 3), [frame(0x01, 4), frame(0x81, 3)].concat()] {
+            let sieve = Sieve::new(1000, &wrong);
+            assert_eq!((sieve.broken, &sieve.through[..]), (false, &wrong[..]));
+        }
     }
 }

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
+use prometheus::IntCounter;
 use switchboard_core::{Connection, RoomName, Timestamp};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -73,8 +74,16 @@ pub(crate) struct Socket {
     pub(crate) wake: Notify,
     expires_ms: AtomicI64,
     state: Mutex<State>,
-    /// The frames of a slow reader's end.
-    slow: Bytes,
+    too_slow: TooSlow,
+}
+
+/// What becomes of a reader that is too slow.
+#[derive(Debug)]
+pub(crate) struct TooSlow {
+    /// The frames of its end.
+    pub(crate) last: Bytes,
+    /// How often that happened, to all.
+    pub(crate) counted: IntCounter,
 }
 
 impl Socket {
@@ -83,7 +92,7 @@ impl Socket {
         connection: Connection,
         address: std::net::IpAddr,
         stream: TcpStream,
-        slow: Bytes,
+        too_slow: TooSlow,
     ) -> Self {
         let expires_ms = AtomicI64::new(connection.expires_at.ms());
         Self {
@@ -94,7 +103,7 @@ impl Socket {
             wake: Notify::new(),
             expires_ms,
             state: Mutex::default(),
-            slow,
+            too_slow,
         }
     }
 
@@ -154,8 +163,9 @@ impl Socket {
         let first = state.waiting.pop_front().filter(|_| state.written > 0);
         state.waiting.clear();
         state.waiting.extend(first);
-        state.waiting.push_back(self.slow.clone());
+        state.waiting.push_back(self.too_slow.last.clone());
         state.closing = true;
+        self.too_slow.counted.inc();
     }
 
     /// Cut as a slow reader.
@@ -301,57 +311,13 @@ pub(crate) enum Flushed {
     Over,
 }
 
-/// A text frame of a server: not masked, not split. RFC 6455, 5.2.
-pub(crate) fn text_frame(text: &str) -> Bytes {
-    encode(0x81, text.as_bytes())
-}
-
-/// A ping without a word.
-pub(crate) fn ping_frame() -> Bytes {
-    encode(0x89, b"")
-}
-
-/// The end, with its code. RFC 6455, 5.5.1.
-pub(crate) fn close_frame(code: u16, reason: &str) -> Bytes {
-    let mut body = code.to_be_bytes().to_vec();
-    body.extend(reason.bytes().take(120));
-    encode(0x88, &body)
-}
-
-/// A text, and then the end.
-pub(crate) fn last_words(text: &str, code: u16, reason: &str) -> Bytes {
-    let mut bytes = BytesMut::new();
-    if !text.is_empty() {
-        bytes.extend_from_slice(&text_frame(text));
-    }
-    bytes.extend_from_slice(&close_frame(code, reason));
-    bytes.freeze()
-}
-
-fn encode(first: u8, body: &[u8]) -> Bytes {
-    let mut bytes = BytesMut::with_capacity(body.len() + 10);
-    bytes.put_u8(first);
-    match body.len() {
-        length @ 0..=125 => bytes.put_u8(u8::try_from(length).unwrap_or(0)),
-        length @ 126..=0xffff => {
-            bytes.put_u8(126);
-            bytes.put_u16(u16::try_from(length).unwrap_or(0));
-        }
-        length => {
-            bytes.put_u8(127);
-            bytes.put_u64(length as u64);
-        }
-    }
-    bytes.extend_from_slice(body);
-    bytes.freeze()
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use std::io::Read;
 
     use switchboard_core::Person;
 
+    use super::super::frames::{last_words, text_frame};
     use super::*;
 
     /// A socket, and the other end of it.
@@ -366,8 +332,9 @@ pub(super) mod tests {
             session: "s".into(),
             expires_at: Timestamp::from_secs(2_000_000_000),
         };
-        let slow = last_words("slow", 1013, "");
-        (Socket::new(1, connection, peer.ip(), stream, slow), client)
+        let last = last_words("slow", 1013, "");
+        let counted = IntCounter::new("slow", "slow").unwrap();
+        (Socket::new(1, connection, peer.ip(), stream, TooSlow { last, counted }), client)
     }
 
     fn batch(numbers: &[u64]) -> Batch {
@@ -422,6 +389,7 @@ pub(super) mod tests {
             assert!(socket.lock().waiting_bytes <= MAX_WAITING + large.len());
         }
         assert!(socket.lock().closing);
+        assert_eq!(socket.too_slow.counted.get(), 1);
         let reader = std::thread::spawn(move || {
             let mut all = Vec::new();
             client.read_to_end(&mut all).unwrap();

@@ -13,8 +13,9 @@ use tungstenite::Message;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use super::Exchange;
+use super::frames::{last_words, ping_frame, text_frame};
 use super::sieve::{Sieve, Stream};
-use super::socket::{Flushed, Socket, last_words, ping_frame, text_frame};
+use super::socket::{Flushed, Socket};
 use crate::bus::inbox::{Answering, Asked, DoorJob, SocketAnswer};
 
 /// The first frame is a hello, within this.

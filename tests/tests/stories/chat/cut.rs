@@ -78,6 +78,9 @@ async fn a_message_sent_ten_times_is_one_also_after_a_restart() {
     house.close().await;
 }
 
+/// How many are posted ahead of their answers.
+const AT_ONCE: u64 = 20;
+
 #[tokio::test]
 async fn whoever_reads_nothing_is_cut_delays_nobody_and_resumes() {
     let house = House::open_here("[rooms.lobby]\nsms = \"open\"\n[chat]\nposts_per_minute = 100000\nposts_per_minute_per_address = 100000\n").await;
@@ -88,16 +91,17 @@ async fn whoever_reads_nothing_is_cut_delays_nobody_and_resumes() {
     sleeper.hear("hello").await;
     let text = "x".repeat(8000);
     let mut posted: u64 = 0;
-    // More than the kernel keeps for one who does not read, on both sides; and no more, since word of the cut waits only
-    // so long for a reader.
-    while posted < 300 {
-        let ahead: Vec<Value> = (0..30)
+    // Until the kernel keeps no more for one who does not read, and the hub neither; and no further, since word of the cut
+    // waits only so long for a reader.
+    while house.hub.metric("switchboard_slow_readers_total").await < 1.0 {
+        assert!(posted < 1000, "the sleeper is not cut");
+        let ahead: Vec<Value> = (0..AT_ONCE)
             .map(|number| json!({ "kind": "post", "id": format!("{}", posted + number), "room": "lobby", "text": text }))
             .collect();
         for post in ahead {
             writer.say(post).await;
         }
-        for _ in 0..30 {
+        for _ in 0..AT_ONCE {
             writer.hear("accepted").await;
             writer.hear("change").await;
             posted += 1;

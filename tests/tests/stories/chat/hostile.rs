@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use switchboard_stories::chat::{Guest, Socket, guest};
 use switchboard_stories::{House, LOBBY};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::texts;
 
@@ -37,6 +39,13 @@ async fn hostile_frames_get_a_code_and_the_socket_lives_unless_it_repeats() {
         socket.raw(message).await;
         assert_eq!(code(socket.hear("error").await), expected);
     }
+    // As a browser sends what is longer than 64 KiB.
+    for at in 0..20 {
+        let kind = if at == 0 { Data::Text } else { Data::Continue };
+        let piece = Frame::message(vec![b'x'; 60_000], OpCode::Data(kind), at == 19);
+        socket.raw(Message::Frame(piece)).await;
+    }
+    assert_eq!(code(socket.hear("error").await), "too_large");
     let long = "x".repeat(8001);
     for (frame, expected) in [
         (json!({ "kind": "post", "id": "1", "room": "lobby", "text": " " }), "empty"),

@@ -6,7 +6,8 @@ use std::time::Duration;
 use switchboard_core::{Failure, Person, RoomName, Timestamp, Word};
 
 use super::{Goes, MAX_ROOMS, Over, PING_AFTER, Talk};
-use crate::sockets::socket::{Flushed, text_frame};
+use crate::sockets::frames::text_frame;
+use crate::sockets::socket::Flushed;
 
 impl Talk<'_> {
     /// Begins to listen, and sends what was missed. See the module's essay.

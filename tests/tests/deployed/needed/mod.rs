@@ -1,0 +1,223 @@
+//! Each grant of each role is needed: taken away, some story fails; given back, what had failed goes through.
+//!
+//! One house for each of [`HOUSES`], all told at once, since most of the time goes by waiting. The first tells every
+//! small story and notes which function asks for what (the emulator records it). Then, for each grant, the first story
+//! that uses it is told without it. That it fails is not enough, since it may have failed for another reason: the
+//! function has to have been refused, too. `make test` does the cheaper half (`grants`): no grant is unused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use serde_json::json;
+use switchboard_stories::House;
+use switchboard_stories::aws::Stack;
+
+mod parts;
+
+use parts::{PARTS, Place};
+
+/// How many houses at once.
+const HOUSES: usize = 3;
+/// Until a message that a function gave back comes again.
+const AGAIN_S: u32 = 5;
+/// A story that ends well does so within this.
+const WELL_WITHIN: Duration = Duration::from_secs(60);
+/// Without a grant that it needs, a story cannot end at all: this is for those that do not need it.
+const FAILS_AFTER: Duration = Duration::from_secs(12);
+/// Made by Lambda or S3 themselves; the emulator asks nobody for them.
+const OF_AWS: [&str; 6] = [
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "s3:ListBucket",
+];
+/// Needed at the start of a function.
+const PARAMETER: &str = "ssm:GetParameter";
+/// The emulator enforces it and does not record it.
+const OF_THE_CHAT: &str = "execute-api:ManageConnections";
+
+/// A function may do this with that.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Grant {
+    function: String,
+    action: String,
+    resource: String,
+}
+
+/// A function's name in the template: `sms.out` and `sms-out` are `SmsOut`.
+fn logical(function: &str) -> String {
+    let words = function.split(['.', '_', '-']).filter(|word| !word.is_empty());
+    words.map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+}
+
+fn stack(house: &House) -> &Stack {
+    house.hub.stack().expect("it is deployed")
+}
+
+async fn open() -> House {
+    let house = House::open_deployed(&parts::configuration()).await;
+    stack(&house).ask_with(json!({ "do": "come-again-after", "seconds": AGAIN_S })).await;
+    parts::join(&house).await;
+    house
+}
+
+/// Tells a story until the house is at rest; whether it ended well within this time.
+async fn tell(house: &House, part: usize, number: usize, within: Duration) -> bool {
+    let place = Place::of(number);
+    let told = async {
+        PARTS[part].1(house, &place).await;
+        house.hub.quiet().await;
+    };
+    // What a story expects it asserts.
+    let ended = tokio::time::timeout(within, AssertUnwindSafe(told).catch_unwind()).await;
+    house.mend().await;
+    matches!(ended, Ok(Ok(())))
+}
+
+/// Every grant that somebody other than AWS itself uses.
+async fn grants(house: &House) -> Vec<Grant> {
+    let granted = stack(house).ask("grants").await;
+    let mut grants = BTreeSet::new();
+    for (function, listed) in granted.as_object().expect("grants") {
+        for grant in listed.as_array().expect("a list") {
+            let text = |at: usize| grant[at].as_str().expect("text").to_owned();
+            let (action, resource) = (text(0), text(1));
+            if !OF_AWS.contains(&&*action) {
+                grants.insert(Grant { function: function.clone(), action, resource });
+            }
+        }
+    }
+    grants.into_iter().collect()
+}
+
+/// What a function has done with what: function, action, name.
+type Use = (String, String, String);
+
+async fn uses(house: &House) -> BTreeMap<Use, u64> {
+    let uses: Vec<(String, String, String, u64)> =
+        serde_json::from_value(stack(house).ask("uses").await).expect("a list");
+    uses.into_iter().map(|(function, action, name, count)| ((function, action, name), count)).collect()
+}
+
+/// The stories that use each; tells all of them.
+async fn learn(house: &House) -> BTreeMap<Use, BTreeSet<usize>> {
+    let (mut users, mut before) = (BTreeMap::<Use, BTreeSet<usize>>::new(), uses(house).await);
+    for (part, (name, _)) in PARTS.iter().enumerate() {
+        let began = Instant::now();
+        assert!(tell(house, part, part, WELL_WITHIN).await, "with all grants, {name} does not end well");
+        println!("{name}: {:.1} s", began.elapsed().as_secs_f64());
+        let after = uses(house).await;
+        for (used, count) in &after {
+            if before.get(used) != Some(count) {
+                // A parameter is read when a function starts, whatever it has to do then.
+                let starts = (used.0.clone(), PARAMETER.into(), String::new());
+                for used in [used.clone(), starts] {
+                    users.entry(used).or_default().insert(part);
+                }
+            }
+        }
+        before = after;
+    }
+    users
+}
+
+/// What became of a story without a grant.
+#[derive(PartialEq)]
+enum Without {
+    /// It needs the grant.
+    Fails,
+    /// It does not.
+    Ends,
+    /// It failed, and nothing was refused.
+    FailsOtherwise,
+}
+
+async fn without(house: &House, grant: &Grant, part: usize, number: usize) -> Without {
+    let Grant { function, action, resource } = grant;
+    let stack = stack(house);
+    let refusals = || async {
+        stack.ask_with(json!({ "do": "refusals", "function": function })).await.as_u64().expect("a number")
+    };
+    let before = refusals().await;
+    stack
+        .ask_with(json!({ "do": "deny", "function": function, "action": action, "resource": resource }))
+        .await;
+    if action == PARAMETER {
+        stack.ask_with(json!({ "do": "kill", "function": function })).await;
+    }
+    let well = tell(house, part, number, FAILS_AFTER).await;
+    let refused = refusals().await > before;
+    stack.ask_with(json!({ "do": "allow", "function": function })).await;
+    // What failed comes again, and goes through.
+    house.hub.quiet().await;
+    match (well, refused) {
+        (true, _) => Without::Ends,
+        (false, true) => Without::Fails,
+        (false, false) => Without::FailsOtherwise,
+    }
+}
+
+#[tokio::test]
+#[ignore = "it takes minutes: make soak"]
+async fn without_any_one_grant_some_story_fails() {
+    let first = open().await;
+    let users = learn(&first).await;
+    let (complaints, began) = (Mutex::new(Vec::new()), Instant::now());
+    let mut tasks = Vec::new();
+    let only = std::env::var("SWITCHBOARD_GRANTS").unwrap_or_default();
+    for grant in grants(&first).await.into_iter().filter(|grant| format!("{grant:?}").contains(&only)) {
+        let name = grant.resource.rsplit(':').next().unwrap_or_default();
+        let name = name.trim_end_matches("/*").trim_start_matches("table/").trim_start_matches("event-bus/");
+        let name = if grant.action == PARAMETER { "" } else { name }.to_owned();
+        let of_the_chat = || (grant.action == OF_THE_CHAT).then(|| BTreeSet::from([PARTS.len() - 1]));
+        let used = users.get(&(grant.function.clone(), grant.action.clone(), name)).cloned();
+        match used.or_else(of_the_chat) {
+            Some(parts) => tasks.push((grant, parts)),
+            None => complaints.lock().unwrap().push(format!("no story uses {grant:?}")),
+        }
+    }
+    let (count, waiting) = (tasks.len(), Mutex::new(tasks.into_iter()));
+    let numbers = AtomicUsize::new(PARTS.len());
+    let work =
+        async |house: House| {
+            loop {
+                let Some((grant, parts)) = waiting.lock().unwrap().next() else { break };
+                let (told, mut fails) = (Instant::now(), Without::Ends);
+                let mut name = "";
+                // One that ends well may not have looked at what this is for; then another does.
+                for part in parts {
+                    name = PARTS[part].0;
+                    fails = without(&house, &grant, part, numbers.fetch_add(1, Ordering::Relaxed)).await;
+                    if fails == Without::Fails {
+                        break;
+                    }
+                }
+                let Grant { function, action, resource } = &grant;
+                println!("{function} {action} {resource}: {name}, {:.1} s", told.elapsed().as_secs_f64());
+                match fails {
+                    Without::Fails => {}
+                    Without::Ends => complaints.lock().unwrap().push(format!(
+                        "{function} does not need {action} on {resource}: all ends well without"
+                    )),
+                    Without::FailsOtherwise => complaints.lock().unwrap().push(format!(
+                        "{name} failed, and {function} was not refused {action} on {resource}"
+                    )),
+                }
+            }
+            house.end().await;
+        };
+    let others = async {
+        let opened = (1..HOUSES).map(|_| async { work(open().await).await });
+        futures::future::join_all(opened).await
+    };
+    tokio::join!(work(first), others);
+    println!("{count} grants in {:.0} s", began.elapsed().as_secs_f64());
+    let complaints = complaints.into_inner().unwrap();
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
