@@ -28,7 +28,7 @@ STACK ?= switchboard
 DEPLOY ?=
 DESTROY ?=
 
-.PHONY: run build pages test check build-checks run-checks check-here check-deployed check-rest setup pictures bench lighthouse load soak package deploy destroy clean
+.PHONY: run build pages test check build-checks run-checks check-deployed check-here check-there check-rest setup pictures bench lighthouse load soak package deploy destroy clean
 
 ## Builds and starts the hub: no account needed.
 run: build
@@ -67,17 +67,19 @@ build-checks: pages
 	$(CARGO) build --workspace --bins --examples --locked
 	$(CARGO) test --workspace --locked --no-run --quiet
 
-# Most of the tests wait most of their time, for the emulator or for a provider to come back; so two of three streams
+# Most of the tests wait most of their time, for the emulator or for a provider to come back; so two of four streams
 # of them run at once, and each shows what it said when it ends.
 run-checks:
-	@echo "every test, in three streams: their output comes when each ends, in a few minutes"
-	$(MAKE) --jobs=2 --keep-going --output-sync=target check-deployed check-here check-rest
+	@echo "every test, in four streams: their output comes when each ends, in a few minutes"
+	$(MAKE) --jobs=2 --keep-going --output-sync=target check-deployed check-here check-there check-rest
 
 check-here:
 	$(CHECK_TEST) --test stories
 
 check-deployed:
 	$(CHECK_TEST) --test deployed
+
+check-there:
 	SWITCHBOARD_STORIES_ON=aws $(CHECK_TEST) --test stories -- $(AWS_STORIES:%=%::)
 
 check-rest:
