@@ -21,6 +21,8 @@ MORE_AWS_STORIES := words edits providers_failing limits
 
 # What `make test` runs beside the stories: every other test program of the workspace (a test says which is missing).
 TESTS := agreement corpus hostile http messages pages tidy wiring
+# What runs side by side says what it has to say one after the other (GNU make 4).
+APART := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 CHECK_TEST := SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(CARGO) test --workspace --locked --no-fail-fast
 
 # The stack's name, and what else `sam deploy` and `sam delete` are to be told, such as --parameter-overrides, --profile.
@@ -71,7 +73,7 @@ build-checks: pages
 # of them run at once, and each shows what it said when it ends.
 run-checks:
 	@echo "every test, in four streams: their output comes when each ends, in a few minutes"
-	$(MAKE) --jobs=2 --keep-going --output-sync=target check-deployed check-here check-there check-rest
+	$(MAKE) --jobs=2 --keep-going $(APART) check-deployed check-here check-there check-rest
 
 check-here:
 	$(CHECK_TEST) --test stories
