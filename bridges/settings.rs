@@ -26,6 +26,8 @@ pub struct Settings {
     pub listens_on: Option<IpAddr>,
     /// What the host can carry.
     pub carries: Carries,
+    /// The pages that the host has, by name: `chat`, and `sandbox` where a provider is pretended.
+    pub pages: &'static [&'static str],
     /// The configuration file.
     pub document: Document,
 }
@@ -113,6 +115,7 @@ impl Settings {
             links: Links::new(base, Secret::new("test key")),
             listens_on: Some(IpAddr::from([127, 0, 0, 1])),
             carries: Carries::default(),
+            pages: &["chat"],
             document,
         }
     }

@@ -188,10 +188,8 @@ impl Trouble {
             Failure::refuse(status, format!("{method}: Slack answered {error}; to mend it: {mend}"))
         };
         let mending = |mend: &str| {
-            Failure::retry_after(
-                format!("{method}: Slack answered {error}; to mend it: {mend}"),
-                MENDING_PAUSE,
-            )
+            let reason = format!("{method}: Slack answered {error}; to mend it: {mend}");
+            Failure::credentials(reason, MENDING_PAUSE)
         };
         match error.as_str() {
             refused if TOKEN_REFUSED.contains(&refused) => {

@@ -135,6 +135,7 @@ fn refused(response: &http::Response<Bytes>) -> Result<Done, Failure> {
                 let after = retry_after(response).unwrap_or(unless_told);
                 Err(Failure::retry_after(codes::reason(code), after))
             }
+            Verdict::Credentials => Err(Failure::credentials(codes::reason(code), codes::MENDING_PAUSE)),
             Verdict::Bug => Err(Failure::bug(codes::reason(code))),
         };
     }
@@ -143,7 +144,7 @@ fn refused(response: &http::Response<Bytes>) -> Result<Done, Failure> {
             let after = retry_after(response).unwrap_or(Duration::from_secs(5));
             Err(Failure::retry_after(codes::reason(20429), after))
         }
-        (401, _) => Err(Failure::retry_after(codes::reason(20003), Duration::from_secs(60))),
+        (401, _) => Err(Failure::credentials(codes::reason(20003), codes::MENDING_PAUSE)),
         (408 | 500.., _) => Err(Failure::unsure(format!("Twilio answered {status}"))),
         (_, Some(code)) => Err(Failure::refuse(status, codes::reason(code))),
         (_, None) => Err(Failure::refuse(status, format!("Twilio answered {status}: check TWILIO_API_BASE"))),

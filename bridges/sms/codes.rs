@@ -15,9 +15,14 @@ pub(super) enum Verdict {
     Mend,
     /// Not now; not before this has passed, unless the answer says when.
     Later(Duration),
+    /// Not with these credentials.
+    Credentials,
     /// We asked for something that cannot be.
     Bug,
 }
+
+/// How long credentials that were refused are left alone: a person has to mend them.
+pub(super) const MENDING_PAUSE: Duration = Duration::from_secs(60);
 
 const fn later(seconds: u64) -> Verdict {
     Verdict::Later(Duration::from_secs(seconds))
@@ -26,7 +31,11 @@ const fn later(seconds: u64) -> Verdict {
 const TABLE: &[(u32, Verdict, &str)] = &[
     (11200, Verdict::Failed, "Twilio could not fetch a file: PUBLIC_BASE_URL must be reachable for it"),
     (14107, Verdict::Failed, "Twilio stopped a loop: more than 30 texts between two numbers in 30 seconds"),
-    (20003, later(60), "Twilio refuses the credentials: check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN"),
+    (
+        20003,
+        Verdict::Credentials,
+        "Twilio refuses the credentials: check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN",
+    ),
     (
         20404,
         Verdict::Mend,

@@ -76,6 +76,9 @@ pub struct Issuer {
     pub issuer: String,
     /// What it calls the hub.
     pub client_id: String,
+    /// Where the hub asks it what it publishes, where that is not at its address: an issuer behind the same proxy.
+    #[serde(default)]
+    pub reached_at: Option<String>,
     /// What the button says.
     #[serde(default = "title")]
     pub title: String,
@@ -85,20 +88,35 @@ fn title() -> String {
     "Sign in with your account".to_owned()
 }
 
+/// Is it on this machine?
+fn is_near(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
 impl Issuer {
+    /// What stands before `/.well-known/…` where it is asked, without a slash at the end.
+    pub fn place(&self) -> &str {
+        self.reached_at.as_deref().unwrap_or(&self.issuer).trim_end_matches('/')
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let wrong = |what: &str, mend: &str| Err(ConfigError::new(format!("[chat.oidc] {what}")).mend(mend));
-        let Ok(url) = self.issuer.parse::<url::Url>() else {
-            return wrong("issuer is no address", "write it like https://accounts.example");
-        };
-        let near = match url.host() {
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            Some(url::Host::Domain(name)) => name == "localhost",
-            None => false,
-        };
-        if url.scheme() != "https" && !(url.scheme() == "http" && near) {
-            return wrong("issuer is not https", "only an issuer on this machine may be reached without TLS");
+        let places = [("issuer", Some(&self.issuer)), ("reached_at", self.reached_at.as_ref())].into_iter();
+        for (name, address) in places.filter_map(|(name, address)| Some((name, address?))) {
+            let Ok(url) = address.parse::<url::Url>() else {
+                return wrong(&format!("{name} is no address"), "write it like https://accounts.example");
+            };
+            if url.scheme() != "https" && !(url.scheme() == "http" && is_near(&url)) {
+                return wrong(
+                    &format!("{name} is not https"),
+                    "only an issuer on this machine may be reached without TLS",
+                );
+            }
         }
         if self.client_id.trim().is_empty() {
             return wrong("client_id is empty", "write the id that the issuer gave the hub");
@@ -122,7 +140,8 @@ impl Chat {
                 (settings.get("OIDC_ISSUER"), settings.get("OIDC_CLIENT_ID"))
         {
             let (issuer, client_id) = (issuer.to_owned(), client_id.to_owned());
-            chat.oidc = Some(Issuer { issuer, client_id, title: title() });
+            let reached_at = settings.get("OIDC_REACHED_AT").map(str::to_owned);
+            chat.oidc = Some(Issuer { issuer, client_id, reached_at, title: title() });
         }
         let between = |name: &str, value: usize, least: usize, most: usize| {
             if (least..=most).contains(&value) {

@@ -34,6 +34,7 @@ mod shown;
 mod sign_in;
 mod store;
 mod wire;
+pub mod words;
 
 #[cfg(test)]
 mod described;
@@ -64,8 +65,10 @@ const fn page(path: &'static str, methods: &'static [&'static str]) -> Door {
 }
 
 /// What it is configured with.
-pub(crate) const KEYS: Keys =
-    Keys { names: &["OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"], section: "chat" };
+pub(crate) const KEYS: Keys = Keys {
+    names: &["OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "OIDC_REACHED_AT"],
+    section: "chat",
+};
 
 static DECLARATION: Declaration = Declaration {
     name: "web_chat",
@@ -100,6 +103,7 @@ pub struct WebChat {
     links: Links,
     config: Chat,
     guests: bool,
+    pages: &'static [&'static str],
 }
 
 impl WebChat {
@@ -113,6 +117,7 @@ impl WebChat {
             rooms: Arc::clone(&settings.rooms),
             links: settings.links.clone(),
             guests: config.takes_guests(settings.listens_on),
+            pages: settings.pages,
             config,
         })
     }

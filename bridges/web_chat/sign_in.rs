@@ -76,6 +76,7 @@ pub(super) fn session_body(chat: &WebChat, grant: Option<&Grant>) -> Value {
             "text_chars": config.text_chars, "files": config.files, "file_bytes": config.file_bytes,
             "frame_bytes": config.frame_bytes, "name_chars": config.name_chars,
         },
+        "pages": chat.pages,
         "version": 1,
     })
 }

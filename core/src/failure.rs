@@ -32,6 +32,8 @@ pub enum Failure {
         reason: String,
         /// Not before this has passed. Then it does not count as an attempt.
         after: Option<Duration>,
+        /// Ours are refused: a host that reads them by reference reads them again, since they may have been replaced.
+        credentials: bool,
     },
     /// It may have happened: ask before trying again.
     #[error("{reason}")]
@@ -60,12 +62,17 @@ impl Failure {
 
     /// Try again with backoff.
     pub fn retry(reason: impl Into<String>) -> Self {
-        Self::Retry { reason: reason.into(), after: None }
+        Self::Retry { reason: reason.into(), after: None, credentials: false }
     }
 
     /// Try again when `after` has passed.
     pub fn retry_after(reason: impl Into<String>, after: Duration) -> Self {
-        Self::Retry { reason: reason.into(), after: Some(after) }
+        Self::Retry { reason: reason.into(), after: Some(after), credentials: false }
+    }
+
+    /// The provider refuses our credentials: try again when `after` has passed, with those that hold then.
+    pub fn credentials(reason: impl Into<String>, after: Duration) -> Self {
+        Self::Retry { reason: reason.into(), after: Some(after), credentials: true }
     }
 
     /// It may have happened.

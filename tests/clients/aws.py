@@ -5,13 +5,16 @@ Reads one JSON object a line ({"do": NAME, "number": N, ...}) and answers each w
 Run with the emulator's address; with a deed's name after it, that is all it does.
 """
 
+import base64
 import collections
 import functools
+import hashlib
 import io
 import json
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -56,7 +59,10 @@ def deploy(artifact_path, template, wiring, parameters, secrets):
         body = file.read().replace("CodeUri: target/lambda/", "CodeUri: s3://artifacts/artifact.zip")
     s3.put_object(Bucket="artifacts", Key="template.yaml", Body=body.encode())
     for name, value in secrets.items():
-        ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+        if parameters["SecretsIn"] == "SecretsManager":
+            client("secretsmanager").create_secret(Name=name, SecretString=value)
+        else:
+            ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
     stacks.create_stack(
         StackName=STACK,
         TemplateURL=f"{ENDPOINT}/artifacts/template.yaml",
@@ -161,17 +167,35 @@ def give_again(function, body):
     return json.loads(answer["Payload"].read())
 
 
-def hasten():
-    """Lets every timer of the gate come due now."""
-    dynamodb, known, now = client("dynamodb"), resources(), int(time.time() * 1000)
-    timers = [row for row in scan(known["ModerationTable"]) if row["pk"] == "t#"]
-    for timer in timers:
-        row = {"pk": {"S": "t#"}, "sk": {"S": timer["sk"]}, "due": {"N": str(now)}, "body": {"S": timer["body"]}}
-        dynamodb.put_item(TableName=known["ModerationTable"], Item=row)
-        due = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now / 1000)) + f".{now % 1000:03}Z"
-        for _ in "once", "and again":
-            send("ModerationQueue", json.dumps({"switchboard": {"timer": {"key": timer["sk"], "due": due}}}))
-    return len(timers)
+def timers():
+    """How many timers the gate has, and how many of them wait for the Scheduler."""
+    schedules = client("scheduler").list_schedules(NamePrefix=f"{STACK}-")["Schedules"]
+    rows = [row for row in scan(resources()["ModerationTable"]) if row["pk"] == "t#"]
+    return {"timers": len(rows), "schedules": len(schedules)}
+
+
+def let_the_scheduler_wake():
+    """Makes every timer that waits for the Scheduler due now, and has the Scheduler wake it: the messages that it sends."""
+    sent = []
+    scheduler, dynamodb = client("scheduler"), client("dynamodb")
+    for listed in scheduler.list_schedules(NamePrefix=f"{STACK}-")["Schedules"]:
+        schedule = scheduler.get_schedule(Name=listed["Name"])
+        timer = json.loads(schedule["Target"]["Input"])["switchboard"]["timer"]
+        now = int(time.time() * 1000)
+        timer["due"] = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now / 1000)) + f".{now % 1000:03}Z"
+        dynamodb.update_item(
+            TableName=resources()["ModerationTable"],
+            Key={"pk": {"S": "t#"}, "sk": {"S": timer["key"]}},
+            UpdateExpression="SET due = :due",
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeValues={":due": {"N": str(now)}},
+        )
+        kept = {name: schedule[name] for name in ("Name", "FlexibleTimeWindow", "ActionAfterCompletion")}
+        sent.append(json.dumps({"switchboard": {"timer": timer}}))
+        target = schedule["Target"] | {"Input": sent[-1]}
+        at = time.strftime("at(%Y-%m-%dT%H:%M:%S)", time.gmtime())
+        scheduler.update_schedule(**kept, ScheduleExpression=at, Target=target)
+    return sent
 
 
 def connections():
@@ -202,6 +226,61 @@ def lose_connections(of):
 def configuration():
     """What the functions read as switchboard.toml."""
     return client("ssm").get_parameter(Name=f"/{STACK}/configuration")["Parameter"]["Value"]
+
+
+def distribution():
+    """The name of the pages' distribution."""
+    found = client("cloudfront").get_distribution(Id=resources()["Distribution"])
+    return found["Distribution"]["DomainName"]
+
+
+def at_the_edge(path):
+    """What the function at the edge makes of a path. The emulator has no TestFunction: its live code is run here."""
+    name = resources()["SocketPath"].rsplit("/", 1)[-1]
+    code = client("cloudfront").get_function(Name=name, Stage="LIVE")["FunctionCode"].read().decode()
+    event = json.dumps({"request": {"method": "GET", "uri": path, "querystring": {}, "headers": {}, "cookies": {}}})
+    program = f"{code}\nconsole.log(handler({event}).uri)"
+    return subprocess.run(["node", "-e", program], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def account(mail, name, password, group):
+    """Makes an account of the user pool."""
+    cognito, pool = client("cognito-idp"), resources()["People"]
+    said = {"email": mail, "email_verified": "true", "name": name}
+    attributes = [{"Name": key, "Value": value} for key, value in said.items()]
+    made = cognito.admin_create_user(UserPoolId=pool, Username=mail, UserAttributes=attributes, MessageAction="SUPPRESS")
+    user = made["User"]["Username"]
+    cognito.admin_set_user_password(UserPoolId=pool, Username=user, Password=password, Permanent=True)
+    cognito.create_group(UserPoolId=pool, GroupName=group)
+    cognito.admin_add_user_to_group(UserPoolId=pool, Username=user, GroupName=group)
+
+
+def tokens_of_another_client(mail, password):
+    """What the pool gives an account for a client that is not the chat."""
+    cognito, pool = client("cognito-idp"), resources()["People"]
+    flows = ["ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]
+    other = cognito.create_user_pool_client(UserPoolId=pool, ClientName="another", ExplicitAuthFlows=flows)
+    words = {"USERNAME": mail, "PASSWORD": password}
+    begun = cognito.initiate_auth(
+        ClientId=other["UserPoolClient"]["ClientId"], AuthFlow="USER_PASSWORD_AUTH", AuthParameters=words
+    )
+    return begun["AuthenticationResult"]
+
+
+def sign_as_the_pool(state, use, claims):
+    """A token of these claims, signed with the pool's own key for tokens of that use."""
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import padding
+
+    pem = pathlib.Path(state, "cognito-pool-keys", f"{resources()['People']}-{use}.pem").read_bytes()
+    key = serialization.load_pem_private_key(pem, None)
+    public = key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    kid = base64.b64encode(hashlib.sha256(public).digest()).decode()
+    part = lambda value: base64.urlsafe_b64encode(value).rstrip(b"=")
+    said = b".".join(part(json.dumps(it).encode()) for it in ({"alg": "RS256", "kid": kid}, claims))
+    return (said + b"." + part(key.sign(said, padding.PKCS1v15(), hashes.SHA256()))).decode()
 
 
 def trace(word):
@@ -316,6 +395,7 @@ ASKED = {
     "events": ["PutEvents"],
     "s3": ["GetObject", "PutObject", "HeadObject"],
     "sqs": ["SendMessage"],
+    "secretsmanager": ["GetSecretValue"],
     "ssm": ["GetParameter"],
 }
 MEMBERS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
@@ -512,10 +592,16 @@ DEEDS = {
     "redrive": redrive,
     "send": send,
     "give-again": give_again,
-    "hasten": hasten,
+    "timers": timers,
+    "let-the-scheduler-wake": let_the_scheduler_wake,
     "connections": connections,
     "lose-connections": lose_connections,
     "configuration": configuration,
+    "distribution": distribution,
+    "at-the-edge": at_the_edge,
+    "account": account,
+    "tokens-of-another-client": tokens_of_another_client,
+    "sign-as-the-pool": sign_as_the_pool,
     "trace": trace,
     "journal": journal,
     "logs": logs,

@@ -117,7 +117,10 @@ impl Hub {
     /// The house as it is deployed, between the same pretend providers.
     pub async fn deployed(directory: &Path, configuration: &str, sandbox: &str) -> Self {
         let wiring = directory.join("wiring");
-        let stack = Stack::deploy(configuration, sandbox, wiring.exists().then_some(&*wiring)).await;
+        let secrets_in = std::fs::read_to_string(directory.join("secrets-in"));
+        let secrets_in = secrets_in.unwrap_or_else(|_| "ParameterStore".to_owned());
+        let stack =
+            Stack::deploy(configuration, sandbox, wiring.exists().then_some(&*wiring), &secrets_in).await;
         let (log, http) = (PathBuf::new(), reqwest::Client::new());
         Self { runs: Runs::Deployed(Box::new(stack)), port: 0, log, http }
     }

@@ -90,6 +90,13 @@ impl House {
         Self::build(directory, configuration, |_| {}, true, 0).await
     }
 
+    /// The same, with the secrets in the Secrets Manager and not in the Parameter Store.
+    pub async fn open_with_managed_secrets(configuration: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("secrets-in"), "SecretsManager").expect("it is written down");
+        Self::build(directory, configuration, |_| {}, true, 0).await
+    }
+
     /// The same, where a listener gives up after so many attempts.
     pub async fn open_impatient(configuration: &str, listener: &str, attempts: u32) -> Self {
         let directory = tempfile::tempdir().expect("a directory");

@@ -71,7 +71,7 @@ export class FakeHub {
 
   get session(): Session {
     const sign_in = { guests: true, oidc: null };
-    return { person: this.signedIn ? this.person : null, sign_in, limits: LIMITS, version: 1 };
+    return { person: this.signedIn ? this.person : null, sign_in, limits: LIMITS, pages: ["chat", "sandbox"], version: 1 };
   }
 
   room(name: string): Room {

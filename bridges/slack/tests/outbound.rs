@@ -231,7 +231,9 @@ fn slacks_refusals_say_what_to_do_next() {
     ] {
         let (got, reason) = match house.attempt(effect, &ScriptedHttp::new([answer])) {
             Ok(report) => ("done".to_owned(), report.0),
-            Err(Failure::Retry { reason, after: Some(after) }) => (format!("retry after {after:?}"), reason),
+            Err(Failure::Retry { reason, after: Some(after), .. }) => {
+                (format!("retry after {after:?}"), reason)
+            }
             Err(failure) => (failure.kind().to_owned(), failure.to_string()),
         };
         assert_eq!(got, expected, "{reason}");

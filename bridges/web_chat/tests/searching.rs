@@ -29,6 +29,27 @@ fn words_are_found_newest_first_whatever_their_case_and_marks_and_what_is_gone_i
 }
 
 #[test]
+fn a_search_without_an_index_finds_what_the_index_finds() {
+    for case in serde_json::from_str::<Vec<Value>>(super::super::words::CASES).unwrap() {
+        let mut house = House::new();
+        let cookie = house.sign_in("Eve").unwrap();
+        let text = case["text"].as_str().unwrap();
+        house.change(1, Change::Posted, message("m", 1, text));
+        for (name, count) in [("found", 1), ("not", 0)] {
+            for words in case[name].as_array().unwrap() {
+                let query: String =
+                    form_urlencoded::byte_serialize(words.as_str().unwrap().as_bytes()).collect();
+                assert_eq!(
+                    find(&mut house, &cookie, &format!("q={query}")).0.len(),
+                    count,
+                    "{words} in {text}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn a_long_room_is_looked_through_a_bounded_piece_at_a_time_and_to_its_end() {
     let mut house = House::new();
     let cookie = house.sign_in("Zoe").unwrap();

@@ -1,23 +1,20 @@
 //! What a function is told: names of tables and queues in its environment, secrets and the rooms by reference.
 //!
-//! `SWITCHBOARD_PARAMETERS` is a list of `NAME=/path`, separated by commas: each is read from the Parameter Store
-//! at init, decrypted, and stands for the environment's `NAME`. A path that begins with
-//! `/aws/reference/secretsmanager/` is a secret of the Secrets Manager. So no secret is in the environment, in the
-//! template or in the artifact.
+//! `SWITCHBOARD_PARAMETERS` is a list of `NAME=/path`, separated by commas: each is read at init, from the Parameter
+//! Store or the Secrets Manager as `SWITCHBOARD_SECRETS_IN` says ([`crate::secrets`]), and stands for the environment's
+//! `NAME`. So no secret is in the environment, in the template or in the artifact.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
-use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::json;
+use anyhow::{Context, Result};
 use switchboard_bridges::Settings;
 use switchboard_bridges::settings::{Carries, Document};
 use switchboard_core::{Links, Rooms, Secret};
 use switchboard_hosts::rooms;
 use url::Url;
 
+use crate::secrets::Kept;
 use crate::signed::Signer;
 
 /// A WebSocket API takes frames of 32 KB
@@ -39,11 +36,13 @@ impl Configuration {
     /// A parameter that is not there, or may not be read, with the mend.
     pub(crate) async fn read(mut environment: BTreeMap<String, String>, signer: &Signer) -> Result<Self> {
         let referred = references(environment.get("SWITCHBOARD_PARAMETERS").map(String::as_str))?;
-        let fetched = referred.into_iter().map(async |(name, path)| {
-            let value = fetch(signer, &path).await?;
-            anyhow::Ok((name, value))
+        let secrets_in = environment.get("SWITCHBOARD_SECRETS_IN").map(String::as_str);
+        let fetched = referred.iter().map(async |(name, path)| {
+            // Each is asked for by itself, all at once: so a role can name the one that it may read.
+            anyhow::Ok((name.clone(), Kept::at(name, path, secrets_in).read(signer).await?))
         });
-        environment.extend(futures::future::try_join_all(fetched).await?);
+        let fetched = futures::future::try_join_all(fetched).await?;
+        environment.extend(fetched);
         Ok(Self { values: environment })
     }
 
@@ -80,6 +79,7 @@ impl Configuration {
             links: Links::new(base, key),
             listens_on: None,
             carries: CARRIES,
+            pages: &["chat"],
             document,
         })
     }
@@ -98,51 +98,14 @@ pub(crate) fn references(list: Option<&str>) -> Result<Vec<(String, String)>> {
         .collect()
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Answer {
-    parameter: Parameter,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Parameter {
-    value: String,
-}
-
-/// One parameter. Each is asked for by itself, all at once: so a role can name the one that it may read.
-/// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html>
-async fn fetch(signer: &Signer, path: &str) -> Result<String> {
-    let body = json!({ "Name": path, "WithDecryption": true }).to_string();
-    let request = http::Request::post(format!("{}/", signer.endpoint("ssm")))
-        .header("Content-Type", "application/x-amz-json-1.1")
-        .header("X-Amz-Target", "AmazonSSM.GetParameter")
-        .body(Bytes::from(body))?;
-    let answer = signer.send("ssm", request).await.context("the Parameter Store")?;
-    if answer.status().is_success() {
-        let answer: Answer = serde_json::from_slice(answer.body()).context("the Parameter Store's answer")?;
-        return Ok(answer.parameter.value);
-    }
-    let why = String::from_utf8_lossy(answer.body()).chars().take(300).collect::<String>();
-    if why.contains("ParameterNotFound") {
-        bail!(
-            "there is no parameter {path} — to mend it: aws ssm put-parameter --type SecureString --name {path} --value …"
-        );
-    }
-    bail!(
-        "the parameter {path} cannot be read: {} {why} — to mend it: let the function's role read it",
-        answer.status()
-    );
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn references_are_names_and_paths() {
-        let read = references(Some("A=/b/c, D=/aws/reference/secretsmanager/e,")).unwrap();
-        let expected = [("A", "/b/c"), ("D", "/aws/reference/secretsmanager/e")];
+        let read = references(Some("A=/b/c, D=/e,")).unwrap();
+        let expected = [("A", "/b/c"), ("D", "/e")];
         assert_eq!(read, expected.map(|(name, path)| (name.to_owned(), path.to_owned())));
         assert!(references(None).unwrap().is_empty());
         let error = references(Some("A")).unwrap_err().to_string();

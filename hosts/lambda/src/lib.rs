@@ -31,6 +31,8 @@ mod bus;
 mod clients;
 mod connector;
 mod queue;
+mod schedules;
+mod secrets;
 mod signed;
 pub mod store;
 

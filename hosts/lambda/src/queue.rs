@@ -1,6 +1,7 @@
 //! Messages that a function sends itself: try this again at that time; and the queue of what is given up.
 //!
-//! SQS delays a message by a quarter of an hour at most, so one that is due later is delayed again when it comes.
+//! SQS delays a message by a quarter of an hour at most, so one that is due later is delayed again when it comes; what
+//! is hours away is scheduled where the queue has schedules.
 //! What a message says is only a reminder: what is to be done stands in the table.
 
 use std::time::Duration;
@@ -11,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use switchboard_core::{Failure, Timestamp};
 
+use crate::schedules::Schedules;
+
 /// SQS's longest delay. <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 const MAX_DELAY_S: u64 = 900;
 
@@ -19,6 +22,7 @@ const MAX_DELAY_S: u64 = 900;
 pub(crate) struct Queue {
     client: Client,
     url: String,
+    far: Option<Schedules>,
 }
 
 /// A message of our own. Events of the bus come in EventBridge's envelope, which has no such field.
@@ -69,10 +73,15 @@ pub(crate) struct Letter {
 
 impl Queue {
     pub(crate) fn new(client: Client, url: &str) -> Self {
-        Self { client, url: url.to_owned() }
+        Self { client, url: url.to_owned(), far: None }
     }
 
-    /// Sends a reminder that comes when `due` is there, or a quarter of an hour from now.
+    /// The same queue with schedules for what is hours away.
+    pub(crate) fn with(self, far: Option<Schedules>) -> Self {
+        Self { far, ..self }
+    }
+
+    /// Sends a reminder that comes when `due` is there, or earlier, where that is more than a quarter of an hour away.
     pub(crate) async fn remind(
         &self,
         reminder: Reminder,
@@ -81,6 +90,11 @@ impl Queue {
     ) -> Result<(), Failure> {
         let body = serde_json::to_string(&Ours { switchboard: reminder })
             .map_err(|error| Failure::bug(format!("a reminder cannot be written: {error}")))?;
+        if let Some(far) = &self.far
+            && far.take(&body, due, now).await?
+        {
+            return Ok(());
+        }
         let wait = due.since(now) + Duration::from_millis(999);
         let delay = i32::try_from(wait.as_secs().min(MAX_DELAY_S)).unwrap_or_default();
         let asked = self.client.send_message().queue_url(&self.url).message_body(body).delay_seconds(delay);

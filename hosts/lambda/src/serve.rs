@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,12 +25,13 @@ use crate::handled::Handled;
 use crate::journal::Journal;
 use crate::page::Page;
 use crate::queue::Queue;
+use crate::schedules::Schedules;
 use crate::settle::Settler;
 use crate::sockets::Line;
 use crate::store::Table;
 use crate::{batch, doors, media};
 
-/// How old what was read from the Parameter Store may be: a secret that was replaced is known after this.
+/// How old secrets and rooms may be: a secret that was replaced is known after this.
 const FRESH_FOR: Duration = Duration::from_secs(300);
 /// After a refusal it is read again sooner: the provider may sign with a new secret already.
 const FRESH_AFTER_REFUSAL: Duration = Duration::from_secs(10);
@@ -62,6 +64,8 @@ struct Work {
     function: Function,
     parts: Mutex<(Arc<Parts>, Instant)>,
     handled: Handled,
+    /// A provider has refused our credentials.
+    refused: Arc<AtomicBool>,
 }
 
 /// What depends on the configuration.
@@ -82,10 +86,11 @@ impl Work {
     async fn begin(environment: BTreeMap<String, String>) -> Result<Self> {
         let handler = environment.get("_HANDLER").map(String::as_str).unwrap_or_default().to_owned();
         let clients = Clients::of_function(&environment)?;
-        let (function, parts) = build(&handler, &environment, &clients).await?;
+        let refused = Arc::default();
+        let (function, parts) = build(&handler, &environment, &clients, &refused).await?;
         info!(function = function.name, "ready");
         let parts = Mutex::new((Arc::new(parts), Instant::now()));
-        Ok(Self { environment, clients, function, parts, handled: Handled::default() })
+        Ok(Self { environment, clients, function, parts, refused, handled: Handled::default() })
     }
 
     /// The parts, read again when they are older than that.
@@ -94,7 +99,7 @@ impl Work {
         if read.elapsed() < at_most {
             return (parts, false);
         }
-        match build(&self.function.name, &self.environment, &self.clients).await {
+        match build(&self.function.name, &self.environment, &self.clients, &self.refused).await {
             Ok((_, fresh)) => {
                 let fresh = Arc::new(fresh);
                 let mut kept = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,7 +121,8 @@ impl Work {
         let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
         let until = Instant::now() + left.saturating_sub(FOR_THE_ANSWER);
         let payload = event.payload.get();
-        let (parts, _) = self.parts(FRESH_FOR).await;
+        let refused = self.refused.swap(false, Ordering::Relaxed);
+        let (parts, _) = self.parts(if refused { FRESH_AFTER_REFUSAL } else { FRESH_FOR }).await;
         match &parts.role {
             RoleParts::Settler(settler) if self.function.role == Role::Door => {
                 let (status, answer) = self.answer(settler, &parts, payload, until).await?;
@@ -176,6 +182,7 @@ async fn build(
     handler: &str,
     environment: &BTreeMap<String, String>,
     clients: &Clients,
+    refused: &Arc<AtomicBool>,
 ) -> Result<(Function, Parts)> {
     let configuration = Configuration::read(environment.clone(), &clients.signer).await?;
     let settings = configuration.settings()?;
@@ -215,7 +222,11 @@ async fn build(
                 Role::Door | Role::Socket => (None, None),
                 _ => (Some(queue("SWITCHBOARD_QUEUE")?), Some(queue("SWITCHBOARD_DEAD_LETTERS")?)),
             };
-            let errands = optional("SWITCHBOARD_ERRANDS");
+            let far = configuration
+                .get("SWITCHBOARD_SCHEDULES")
+                .map(|place| Schedules::new(clients.signer.clone(), place))
+                .transpose()?;
+            let errands = optional("SWITCHBOARD_ERRANDS").map(|queue| queue.with(far));
             // The way to the sockets, for functions of a bridge that has some.
             let stage = match (role, bridge.sockets()) {
                 (Role::Socket, _) => Some(configuration.require("SWITCHBOARD_SOCKETS")?),
@@ -240,6 +251,7 @@ async fn build(
                 line: stage.map(|stage| Line::new(clients.signer.clone(), stage)),
                 shown: Arc::default(),
                 turns: Arc::new(Semaphore::new(1)),
+                refused: Arc::clone(refused),
                 until: Instant::now(),
                 bridge,
             }))

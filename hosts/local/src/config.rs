@@ -136,6 +136,11 @@ impl Configuration {
             links: Links::new(public_base_url, link_key),
             listens_on: Some(self.listen.ip()),
             carries: Carries::default(),
+            pages: if self.twilio_is_pretend || self.slack_is_pretend {
+                &["chat", "sandbox"]
+            } else {
+                &["chat"]
+            },
             document: self.document.clone(),
         }
     }

@@ -1,4 +1,8 @@
-//! The pages' files, which both hosts serve as Vite has built them.
+//! The pages' files, which both hosts serve as Vite has built them, and the description of what pages and programs may
+//! ask.
+
+/// The requests that pages, operators and programs may make: an OpenAPI document. Not every host has them all.
+pub const OPENAPI: &str = include_str!("openapi.json");
 
 /// A file's content type, by the ending of its name.
 pub fn content_type(name: &str) -> &'static str {
@@ -8,6 +12,7 @@ pub fn content_type(name: &str) -> &'static str {
         "css" => "text/css; charset=utf-8",
         "svg" => "image/svg+xml",
         "png" => "image/png",
+        "json" => "application/json",
         "webmanifest" => "application/manifest+json",
         _ => "application/octet-stream",
     }

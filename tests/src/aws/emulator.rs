@@ -44,10 +44,10 @@ impl Emulator {
                 .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
                 .env("AWS_REGION", "us-east-1")
                 .env("IOT_MTLS_ENABLED", "0")
-                // Every call is kept, so that the grants can be held against them.
-                .env("CLOUDTRAIL_MAX_EVENTS", "1000000")
+                // The keys of user pools, among others.
+                .env("STATE_DIR", directory.path().join("state"))
                 .env("SFTP_ENABLED", "0")
-                // Which function asks for what: the grants of the template are compared with it.
+                // Which function asks for what: the grants of the template are compared with it, so every call is kept.
                 .env("CLOUDTRAIL_RECORDING", "1")
                 .env("CLOUDTRAIL_MAX_EVENTS", "200000")
                 .env("AUTH", if enforcing { "true" } else { "false" })

@@ -56,8 +56,9 @@ fn artifact() -> PathBuf {
 }
 
 impl Stack {
-    /// Deploys the house into an emulator of its own. `wiring` replaces the embedded one.
-    pub async fn deploy(configuration: &str, sandbox: &str, wiring: Option<&Path>) -> Self {
+    /// Deploys the house into an emulator of its own. `wiring` replaces the embedded one; `secrets_in` is what the
+    /// template's parameter of that name says.
+    pub async fn deploy(configuration: &str, sandbox: &str, wiring: Option<&Path>, secrets_in: &str) -> Self {
         let emulator = Emulator::start(true).await;
         let mut child = Command::new(tools().join("aws/bin/python"))
             .arg(scripts().join("aws.py"))
@@ -80,8 +81,11 @@ impl Stack {
                 "parameters": {
                     "Emulator": "yes",
                     "KeepDataOnDelete": "no",
+                    "SecretsIn": secrets_in,
                     "RoomsAndPolicy": configuration,
                     "PublicBaseUrl": PUBLIC,
+                    "PagesAddress": PUBLIC,
+                    "PeopleEndpoint": emulator.endpoint(),
                     "SocketsEndpoint": format!("{}/_aws/execute-api", emulator.endpoint()),
                     "TwilioAccountSid": TWILIO_ACCOUNT,
                     "TwilioFrom": HUB_NUMBER,
@@ -117,6 +121,16 @@ impl Stack {
     /// Where sockets are opened.
     pub fn sockets(&self) -> &str {
         &self.sockets
+    }
+
+    /// Where its services are asked.
+    pub fn endpoint(&self) -> String {
+        self.emulator.endpoint()
+    }
+
+    /// A directory that ends with it; `state` in it has what the emulator keeps.
+    pub fn directory(&self) -> std::path::PathBuf {
+        self.emulator.directory()
     }
 
     /// Asks the emulator something that `tests/clients/aws.py` knows to ask.

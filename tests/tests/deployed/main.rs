@@ -1,5 +1,6 @@
 //! Stories of the deployed house alone: what AWS does to it that one machine does not, and what it may do there.
 
+mod accounts;
 mod agreement;
 mod chat;
 mod cost;

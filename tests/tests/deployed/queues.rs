@@ -67,7 +67,33 @@ async fn what_is_stored_and_not_published_is_published_when_it_comes_again() {
     house.expect_shown(CHANNEL, &["Ann (SMS): one", "Ann (SMS): two"]).await;
     house.hub.quiet().await;
     house.expect_shown(CHANNEL, &["Ann (SMS): one", "Ann (SMS): two"]).await;
-    house.close().await;
+    given_up_and_not_told(&house).await;
+    house.close_with_dead_letters(&["invite the app into the channel"]).await;
+}
+
+/// A function that dies when it has given up a delivery, and before its letter is in the queue: its lane goes on, and
+/// the letter comes when the message does.
+async fn given_up_and_not_told(house: &House) {
+    let refuses = json!({ "provider": "slack", "method": "chat.postMessage", "kind": "error",
+                          "error": "channel_not_found", "times": 1 });
+    house.fault(refuses).await;
+    let deny = json!({ "do": "deny", "function": "SlackOut", "action": "sqs:SendMessage" });
+    stack(house).ask_with(deny).await;
+    assert_eq!(house.text(ANN, "three").await, 200);
+    until("it is given up, and nobody is told", || async {
+        let logs = stack(house).ask("logs").await;
+        logs["/aws/lambda/hub-slack-out"].to_string().contains("a queue does not answer")
+    })
+    .await;
+    stack(house).ask_with(json!({ "do": "kill", "function": "slack-out" })).await;
+    assert_eq!(house.text(ANN, "four").await, 200);
+    let shown = ["Ann (SMS): one", "Ann (SMS): two", "Ann (SMS): four"];
+    house.expect_shown(CHANNEL, &shown).await;
+    assert_eq!(stack(house).ask("dead-letters").await, json!([]));
+    stack(house).ask_with(json!({ "do": "allow", "function": "SlackOut" })).await;
+    until("somebody is told", || async { stack(house).ask("dead-letters").await != json!([]) }).await;
+    house.hub.quiet().await;
+    house.expect_shown(CHANNEL, &shown).await;
 }
 
 #[tokio::test]

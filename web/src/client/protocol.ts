@@ -15,6 +15,8 @@ export interface Session {
   person: Person | null;
   sign_in: { guests: boolean; oidc: null | { title: string; start: string } };
   limits: Limits;
+  /** Which pages are here, by name. */
+  pages: string[];
   version: number;
 }
 

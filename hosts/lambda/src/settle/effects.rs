@@ -1,6 +1,8 @@
 //! The life of an effect: permitted, recorded as *trying*, attempted; how it ends is in `ending`. The same as on one
 //! machine, but each step is a conditional write, since another invocation may be at the same effect.
 
+use std::sync::atomic::Ordering;
+
 use futures::StreamExt;
 use switchboard_core::{Failure, Permit, Permitted, Settlement, Timestamp};
 use switchboard_hosts::again::try_again;
@@ -201,6 +203,9 @@ impl Settler {
     ) -> Result<Option<Settlement>, Failure> {
         let now = crate::now();
         let mut next = row.clone();
+        if matches!(failure, Failure::Retry { credentials: true, .. }) {
+            self.refused.store(true, Ordering::Relaxed);
+        }
         next.unsure |= matches!(failure, Failure::Unsure { .. });
         let again = try_again(&failure, &mut next.attempts, row.first, &self.policy, now, rand::random());
         info!(listener = of.origin.listener, kind = failure.kind(), reason = %failure, "an attempt failed");

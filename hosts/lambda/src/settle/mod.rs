@@ -37,6 +37,7 @@ mod moved;
 mod once;
 mod record;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -87,6 +88,8 @@ pub(crate) struct Settler {
     pub(crate) shown: Arc<Mutex<Vec<Push>>>,
     /// Whose turn it is of those who met a conflict.
     pub(crate) turns: Arc<Semaphore>,
+    /// Set when a provider refuses our credentials: they are read again before the next invocation.
+    pub(crate) refused: Arc<AtomicBool>,
     /// When the invocation has to be over.
     pub(crate) until: Instant,
 }

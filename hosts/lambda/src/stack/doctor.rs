@@ -1,13 +1,13 @@
 //! `doctor`: checks the deployed stack by doing, and says what to mend.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use serde_json::json;
 use switchboard_core::Http;
 
-use super::{Deployed, next};
+use super::{Deployed, chat, next};
 use crate::configuration::{Configuration, references};
+use crate::secrets::Kept;
 use crate::{Clients, moving};
 
 /// One finding: what was looked at, and what is wrong with it.
@@ -44,9 +44,10 @@ pub async fn examine(clients: &Clients, functions: &[Deployed]) -> Vec<Finding> 
     let values = |name: &str| -> BTreeSet<String> {
         functions.iter().filter_map(|function| function.value(name)).map(str::to_owned).collect()
     };
-    for path in parameters(functions) {
-        let wrong = parameter(clients, &path).await;
-        find(format!("parameter {path}"), wrong);
+    for (name, reference, place) in references_of(functions) {
+        let kept = Kept::at(&name, &reference, place.as_deref());
+        let wrong = kept.look(&clients.signer).await.err().map(|error| format!("{error:#}"));
+        find(kept.name(), wrong);
     }
     for table in values("SWITCHBOARD_TABLE") {
         let answer = clients.tables.describe_table().table_name(&table).send().await;
@@ -80,34 +81,22 @@ pub async fn examine(clients: &Clients, functions: &[Deployed]) -> Vec<Finding> 
         }
         Err(error) => find("doors".to_owned(), Some(error.to_string())),
     }
+    if let Some(address) = next::chat(functions) {
+        findings.extend(chat::examine(clients, address).await);
+    }
     findings
 }
 
-/// The parameters that any function refers to.
-fn parameters(functions: &[Deployed]) -> BTreeSet<String> {
-    let lists = functions.iter().map(|function| references(function.value("SWITCHBOARD_PARAMETERS")));
-    lists.flatten().flatten().map(|(_, path)| path).collect()
-}
-
-/// Whether a parameter is there. Its value is not asked for in the clear.
-async fn parameter(clients: &Clients, path: &str) -> Option<String> {
-    let body = json!({ "Name": path, "WithDecryption": false }).to_string();
-    let request = http::Request::post(format!("{}/", clients.signer.endpoint("ssm")))
-        .header("Content-Type", "application/x-amz-json-1.1")
-        .header("X-Amz-Target", "AmazonSSM.GetParameter")
-        .body(Bytes::from(body));
-    let Ok(request) = request else { return Some("its name cannot be sent".to_owned()) };
-    match clients.signer.send("ssm", request).await {
-        Ok(answer) if answer.status().is_success() => None,
-        Ok(answer) if String::from_utf8_lossy(answer.body()).contains("ParameterNotFound") => Some(format!(
-            "it is not there — to mend it: aws ssm put-parameter --type SecureString --name {path} --value …"
-        )),
-        Ok(answer) => Some(format!(
-            "it cannot be read: {} — to mend it: use credentials that may read it (ssm:GetParameter)",
-            answer.status()
-        )),
-        Err(failure) => Some(failure.to_string()),
+/// What any function refers to: each reference once, with a name that stands for it, and where secrets are.
+fn references_of(functions: &[Deployed]) -> Vec<(String, String, Option<String>)> {
+    let mut found = BTreeMap::new();
+    for function in functions {
+        let place = function.value("SWITCHBOARD_SECRETS_IN").map(str::to_owned);
+        for (name, path) in references(function.value("SWITCHBOARD_PARAMETERS")).unwrap_or_default() {
+            found.insert(path, (name, place.clone()));
+        }
     }
+    found.into_iter().map(|(path, (name, place))| (name, path, place)).collect()
 }
 
 async fn dead_letters(clients: &Clients, queue: &str) -> Option<String> {
@@ -127,8 +116,9 @@ async fn dead_letters(clients: &Clients, queue: &str) -> Option<String> {
 }
 
 async fn rooms(clients: &Clients, function: &Deployed) -> Option<String> {
-    let environment = [("SWITCHBOARD_PARAMETERS", function.value("SWITCHBOARD_PARAMETERS")?)];
-    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let named = ["SWITCHBOARD_PARAMETERS", "SWITCHBOARD_SECRETS_IN"].into_iter();
+    let environment =
+        named.filter_map(|name| Some((name.to_owned(), function.value(name)?.to_owned()))).collect();
     let read = Configuration::read(environment, &clients.signer).await;
     match read.and_then(|configuration| configuration.settings()) {
         Ok(settings) if settings.rooms.iter().next().is_none() => {

@@ -19,14 +19,19 @@ pub fn address(functions: &[Deployed]) -> Result<&str> {
         .context("no function knows PUBLIC_BASE_URL — to mend it: make deploy")
 }
 
+/// Where browsers find the chat, as its functions were told; `None` where they were not.
+pub fn chat(functions: &[Deployed]) -> Option<&str> {
+    let page = functions.iter().find(|function| function.handler == "web_chat.page")?;
+    page.value("PUBLIC_BASE_URL").map(|url| url.trim_end_matches('/'))
+}
+
 /// The lines for an operator.
 ///
 /// # Errors
 /// When no function knows the public address.
 pub fn lines(functions: &[Deployed]) -> Result<String> {
     let address = address(functions)?;
-    let chat = functions.iter().find(|function| function.handler == "web_chat.page");
-    let chat = chat.and_then(|function| function.value("PUBLIC_BASE_URL")).unwrap_or(address);
+    let chat = chat(functions).unwrap_or(address);
     Ok(format!(
         "The chat: {chat}/\n\
          Twilio, \"A message comes in\" and \"Primary handler fails\": {address}/twilio/messages (HTTP POST)\n\

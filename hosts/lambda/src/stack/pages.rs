@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use serde_json::Value;
 
 use super::Deployed;
 use crate::Clients;
@@ -16,13 +17,25 @@ use crate::Clients;
 /// Names of hashed files change with their content.
 const FOREVER: &str = "public, max-age=31536000, immutable";
 
+/// What of the description is not on AWS: the operators' interface, for which CloudWatch and the queues stand there.
+const NOT_THERE: [&str; 3] = ["/api/tail", "/api/trace", "/api/dead-letters"];
+
 /// One file of the pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
     /// Its path below the root, without a slash at the beginning.
     pub name: String,
-    /// Where it is here.
-    pub path: PathBuf,
+    /// What is in it.
+    content: Content,
+}
+
+/// What is in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Content {
+    /// What is in this file here.
+    Of(PathBuf),
+    /// This.
+    Is(String),
 }
 
 impl File {
@@ -57,14 +70,29 @@ pub fn files(dist: &Path) -> Result<Vec<File>> {
             if path.is_dir() {
                 directories.push(path);
             } else if !hidden && !left_out {
-                files.push(File { name, path });
+                files.push(File { name, content: Content::Of(path) });
             }
         }
+    }
+    for (name, text) in [
+        ("api/openapi.json", described()?),
+        ("api/asyncapi.json", switchboard_bridges::web_chat::ASYNCAPI.to_owned()),
+    ] {
+        files.push(File { name: name.to_owned(), content: Content::Is(text) });
     }
     files.sort_by_key(|file| {
         (file.name == "index.html", !file.name.starts_with("assets/"), file.name.clone())
     });
     Ok(files)
+}
+
+/// The OpenAPI document of what is on AWS.
+fn described() -> Result<String> {
+    let mut document: Value = serde_json::from_str(switchboard_hosts::pages::OPENAPI)?;
+    let paths = document["paths"].as_object_mut().context("the description has no paths")?;
+    paths.retain(|path, _| !NOT_THERE.iter().any(|left_out| path.starts_with(left_out)));
+    document["info"]["description"] = "By the session's cookie, or with the hub's token.".into();
+    Ok(document.to_string())
 }
 
 /// Uploads them into a bucket.
@@ -74,11 +102,14 @@ pub fn files(dist: &Path) -> Result<Vec<File>> {
 pub async fn upload(clients: &Clients, bucket: &str, files: &[File]) -> Result<()> {
     let place = format!("{}/{bucket}", clients.signer.endpoint("s3"));
     for file in files {
-        let bytes = fs::read(&file.path).with_context(|| file.path.display().to_string())?;
+        let bytes = match &file.content {
+            Content::Of(path) => Bytes::from(fs::read(path).with_context(|| path.display().to_string())?),
+            Content::Is(text) => Bytes::from(text.clone()),
+        };
         let request = http::Request::put(format!("{place}/{}", file.name))
             .header(CONTENT_TYPE, file.content_type())
             .header(CACHE_CONTROL, file.kept())
-            .body(Bytes::from(bytes))?;
+            .body(bytes)?;
         let answer = clients.signer.send("s3", request).await?;
         if !answer.status().is_success() {
             let why: String = String::from_utf8_lossy(answer.body()).chars().take(300).collect();
@@ -117,11 +148,29 @@ mod tests {
         let script = "text/javascript; charset=utf-8";
         let expected = [
             ("assets/a-1.js", script, FOREVER),
+            ("api/asyncapi.json", "application/json", "no-cache"),
+            ("api/openapi.json", "application/json", "no-cache"),
             ("worker.js", script, "no-cache"),
             ("index.html", "text/html; charset=utf-8", "no-cache"),
         ];
         assert_eq!(said, expected);
         assert!(super::files(&dist).unwrap_err().to_string().contains("make pages"));
+    }
+
+    #[test]
+    fn what_is_described_there_is_what_is_there() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let template = fs::read_to_string(root.join("template.yaml")).unwrap();
+        let routes = template.lines().filter_map(|line| line.split_once("RouteKey: \"")?.1.split_once('"'));
+        let routes: Vec<&str> = routes.filter_map(|(key, _)| Some(key.split_once(' ')?.1)).collect();
+        let document: Value = serde_json::from_str(&described().unwrap()).unwrap();
+        // The socket is of the WebSocket API.
+        for path in document["paths"].as_object().unwrap().keys().filter(|path| *path != "/api/socket") {
+            assert!(
+                routes.contains(&path.as_str()),
+                "{path} is described, and no route of the template leads to it"
+            );
+        }
     }
 
     #[test]

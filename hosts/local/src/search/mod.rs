@@ -35,7 +35,7 @@ use crate::bus::readers::Readers;
 /// Events read at a time while catching up.
 const STEP: usize = 2000;
 /// Grows when the index is made in another way: one of an older layout is made again.
-const LAYOUT_VERSION: i64 = 4;
+const LAYOUT_VERSION: i64 = 5;
 /// The progress of an index with nothing in it.
 const NOTHING: i64 = -1;
 /// What was taken from the history is numbered from here: far below every position.

@@ -26,7 +26,7 @@ pub(super) fn routes(hub: &Arc<Hub>) -> Router {
     let open = Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready));
     let private = Router::new()
         .route("/metrics", get(metrics))
-        .route("/api/openapi.json", get(|| document(include_str!("openapi.json"))))
+        .route("/api/openapi.json", get(|| document(switchboard_hosts::pages::OPENAPI)))
         .route("/api/asyncapi.json", get(|| document(switchboard_bridges::web_chat::ASYNCAPI)))
         .route("/api/tail", get(tail::tail))
         .route("/api/trace/{id}", get(trace))

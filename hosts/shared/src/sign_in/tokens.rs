@@ -123,7 +123,8 @@ impl Tokens {
             return Ok(value);
         }
         let base = self.issuer.issuer.trim_end_matches('/');
-        let found: Discovered = self.fetch(&format!("{base}/.well-known/openid-configuration")).await?;
+        let place = format!("{}/.well-known/openid-configuration", self.issuer.place());
+        let found: Discovered = self.fetch(&place).await?;
         if found.issuer.trim_end_matches('/') != base {
             return Err(Failure::retry(format!("the issuer calls itself {}, not {base}", found.issuer)));
         }
@@ -212,7 +213,10 @@ impl Tokens {
 
     fn is_for_us(&self, claims: &Claims, nonce: Option<&str>) -> Result<(), Failure> {
         let client = &self.issuer.client_id;
-        let identity = claims.aud.has(client) && claims.azp.as_ref().is_none_or(|azp| azp == client);
+        // An id_token, by its audience. Cognito says besides what a token is for.
+        let identity = claims.aud.has(client)
+            && claims.azp.as_ref().is_none_or(|azp| azp == client)
+            && claims.token_use.as_ref().is_none_or(|used| used == "id");
         match nonce {
             Some(nonce) if claims.nonce.as_deref() != Some(nonce) => {
                 Err(refused("it answers another question"))

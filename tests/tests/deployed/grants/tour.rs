@@ -66,13 +66,21 @@ pub(super) async fn tour(house: &House) {
         until("it stands in Slack", || async { newest().await.is_some() }).await;
         let edit = json!({ "ts": newest().await, "text": "first" });
         house.control("POST", &format!("/slack/channels/{CHANNEL}/edit"), edit).await;
-        until("the edit waits", || async { stack(house).ask("hasten").await != json!(0) }).await;
+        let waits = json!({ "timers": 1, "schedules": 1 });
+        until("the edit waits, for the Scheduler too", || async {
+            stack(house).ask("timers").await == waits
+        })
+        .await;
+        stack(house).ask("let-the-scheduler-wake").await
     };
     house
         .fault(json!({ "provider": "slack", "method": "webhook.events", "kind": "duplicate", "copies": 2 }))
         .await;
     house.control("POST", &format!("/phone/{BOB}/text"), json!({ "body": "LEAVE lobby", "copies": 2 })).await;
-    tokio::join!(house.say(CHANNEL, "U0BOB", "frist"), edited);
+    let (_, sent) = tokio::join!(house.say(CHANNEL, "U0BOB", "frist"), edited);
+    let none = json!({ "timers": 0, "schedules": 0 });
+    until("the timer has come by the Scheduler", || async { stack(house).ask("timers").await == none }).await;
+    stack(house).ask_with(json!({ "do": "send", "queue": "ModerationQueue", "body": sent[0] })).await;
     house.hub.quiet().await;
     // Everything comes once more, as a queue gives it again after a function was killed.
     let wiring = Wiring::embedded().unwrap();

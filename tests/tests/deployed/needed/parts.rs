@@ -39,7 +39,7 @@ impl Place {
 pub(super) fn configuration() -> String {
     let rooms =
         (0..ROOMS).map(|room| format!("[rooms.r{room}]\nslack_channel = \"C0R{room}\"\nsms = \"open\"\n"));
-    let rest = "[sms]\nsegments_per_second = 0\n[chat]\nguests = true\n";
+    let rest = "[sms]\nsegments_per_second = 0\n[moderation]\npark_s = 86400\n[chat]\nguests = true\n";
     rooms.collect::<String>() + rest
 }
 
@@ -214,9 +214,13 @@ async fn early(house: &House, place: &Place) {
         until("it stands in Slack", || async { ts().await.is_some() }).await;
         let edit = json!({ "ts": ts().await, "text": format!("{} at last", place.word) });
         house.control("POST", &format!("/slack/channels/{}/edit", place.channel), edit).await;
-        until("the edit waits", || async { stack.ask("hasten").await != json!(0) }).await;
+        let waits = json!({ "timers": 1, "schedules": 1 });
+        until("the edit waits", || async { stack.ask("timers").await == waits }).await;
+        stack.ask("let-the-scheduler-wake").await;
     };
     tokio::join!(house.say(&place.channel, "U0BOB", &place.word), edited);
+    let none = json!({ "timers": 0, "schedules": 0 });
+    until("the timer has come by the Scheduler", || async { stack.ask("timers").await == none }).await;
 }
 
 async fn chat(house: &House, place: &Place) {

@@ -168,7 +168,7 @@ impl Writer {
         let gave_up = matches!(settlement, Settlement::GaveUp(_));
         let mut unsettled = None;
         match failed {
-            Some(Failure::Retry { reason, after }) if !gave_up => {
+            Some(Failure::Retry { reason, after, .. }) if !gave_up => {
                 // Keep the answer, and settle it later.
                 if let (Some(row), Settlement::Done(report)) = (self.effects.get_mut(&id), settlement) {
                     row.state = EffectState::Answered;

@@ -54,7 +54,7 @@ impl Writer {
                 Err(failure) => return Ok(Err(failure)),
                 Ok(outcome) => match self.apply(to, outcome)? {
                     Ok(rest) => return Ok(Ok(rest)),
-                    Err(Failure::Retry { reason, after: None }) => last = Failure::retry(reason),
+                    Err(Failure::Retry { reason, after: None, .. }) => last = Failure::retry(reason),
                     Err(failure) => return Ok(Err(failure)),
                 },
             }
