@@ -22,6 +22,8 @@ MORE_AWS_STORIES := words edits providers_failing limits
 
 # What `make test` runs beside the stories: every other test program of the workspace (a test says which is missing).
 TESTS := agreement corpus hostile http messages pages tidy wiring
+# What runs side by side says what it has to say one after the other (GNU make 4).
+APART := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 CHECK_TEST := SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(CARGO) test --workspace --locked --no-fail-fast
 
 # The stack's name, and what else `sam deploy` and `sam delete` are to be told, such as --parameter-overrides, --profile.
@@ -29,7 +31,7 @@ STACK ?= switchboard
 DEPLOY ?=
 DESTROY ?=
 
-.PHONY: run build pages test check build-checks run-checks check-here check-deployed check-rest setup pictures bench lighthouse load soak package deploy destroy clean
+.PHONY: run build pages test check build-checks run-checks check-deployed check-here check-there check-rest setup pictures bench lighthouse load soak package deploy destroy clean
 
 ## Builds and starts the hub: no account needed.
 run: build
@@ -68,17 +70,19 @@ build-checks: pages
 	$(CARGO) build --workspace --bins --examples --locked
 	$(CARGO) test --workspace --locked --no-run --quiet
 
-# Most of the tests wait most of their time, for the emulator or for a provider to come back; so two of three streams
+# Most of the tests wait most of their time, for the emulator or for a provider to come back; so two of four streams
 # of them run at once, and each shows what it said when it ends.
 run-checks:
-	@echo "every test, in three streams: their output comes when each ends, in a few minutes"
-	$(MAKE) --jobs=2 --keep-going --output-sync=target check-deployed check-here check-rest
+	@echo "every test, in four streams: their output comes when each ends, in a few minutes"
+	$(MAKE) --jobs=2 --keep-going $(APART) check-deployed check-here check-there check-rest
 
 check-here:
 	$(CHECK_TEST) --test stories
 
 check-deployed:
 	$(CHECK_TEST) --test deployed
+
+check-there:
 	SWITCHBOARD_STORIES_ON=aws $(CHECK_TEST) --test stories -- $(AWS_STORIES:%=%::)
 
 check-rest:

@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 pub use hub::Hub;
 
 /// How long anything may take on a loaded machine of two cores.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The identities of the pretend accounts: the sandbox's own.
 pub const TWILIO_ACCOUNT: &str = "AC5a4db0c5a4db0c5a4db0c5a4db0c5a4d";

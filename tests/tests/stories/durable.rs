@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use futures::future::join_all;
-use switchboard_stories::{ANN, House, LOBBY, PATIENCE, sign, until};
+use switchboard_stories::{ANN, House, PATIENCE, sign, until};
 use tokio::process::{Child, Command};
 
 /// What the hub did, in order, as strace saw it.
@@ -36,12 +35,19 @@ fn step(line: &str, syncing: &mut HashMap<String, bool>) -> Option<Step> {
             return None;
         }
         let began = line.contains("resumed") && syncing.remove(&thread).unwrap_or(false);
-        (began || line.contains("hub.sqlite3-wal")).then_some(Step::Synced)
+        // One that failed synced nothing.
+        (line.ends_with("= 0") && (began || line.contains("hub.sqlite3-wal"))).then_some(Step::Synced)
     } else if line.contains("HTTP/1.1 200 OK") && line.contains("<Response/>") {
         Some(Step::Answered)
     } else {
         None
     }
+}
+
+/// Are the two lines about different sockets? A call that was cut in two does not say at its end which it is about.
+fn others(asked: &str, answered: &str) -> bool {
+    let socket = |line: &str| Some(line.split_once("<socket:[")?.1.split_once(']')?.0.to_owned());
+    socket(asked).zip(socket(answered)).is_some_and(|(asked, answered)| asked != answered)
 }
 
 /// strace at the hub, writing into a file.
@@ -79,12 +85,24 @@ impl Watch {
         std::fs::read_to_string(&self.trace).unwrap_or_default()
     }
 
-    /// Everything that it saw.
-    async fn end(mut self) -> String {
+    async fn end(mut self) {
         self.strace.start_kill().expect("strace ends");
         let _ = tokio::time::timeout(PATIENCE, self.strace.wait()).await;
+    }
+
+    /// Everything that it saw; it ends with the hub.
+    async fn ended(mut self) -> String {
+        let ended = tokio::time::timeout(PATIENCE, self.strace.wait()).await;
+        ended.expect("strace ends with the hub").expect("a status");
         self.seen()
     }
+}
+
+/// Ann is in a room without anybody else: what she says asks nothing of a provider, and no provider reports.
+async fn quiet_house() -> House {
+    let house = House::open("[rooms.lobby]\nsms = \"open\"\n").await;
+    house.join("lobby", &[(ANN, "Ann")]).await;
+    house
 }
 
 /// A text of Ann's with this number; gives the door's answer, 0 for none.
@@ -93,60 +111,55 @@ async fn knock(client: &reqwest::Client, base: &str, number: u32) -> u16 {
     sign::twilio("/twilio/messages", &form).send(client, base).await.0
 }
 
+/// How many texts were answered; each after what followed from it was written and synced.
+fn answered(seen: &str) -> u32 {
+    let mut syncing = HashMap::new();
+    let mut answers = 0;
+    let mut since_asked: Option<Vec<(Step, &str)>> = None;
+    for (step, line) in seen.lines().filter_map(|line| Some((step(line, &mut syncing)?, line))) {
+        match (step, &mut since_asked) {
+            (Step::Asked, _) => since_asked = Some(vec![(step, line)]),
+            // Another's answer: Twilio's status callbacks get the same.
+            (Step::Answered, Some(since)) if others(since[0].1, line) => {}
+            (Step::Answered, Some(since)) => {
+                let wrote = since.iter().position(|(step, _)| *step == Step::Wrote);
+                let synced = since.iter().rposition(|(step, _)| *step == Step::Synced);
+                assert!(wrote.is_some() && synced > wrote, "answered before the fsync: {since:#?}\n{line}");
+                answers += 1;
+                since_asked = None;
+            }
+            (other, Some(since)) => since.push((other, line)),
+            (_, None) => {}
+        }
+    }
+    answers
+}
+
 #[tokio::test]
 async fn a_door_is_answered_only_when_what_followed_is_on_the_disk() {
-    let house = House::open(LOBBY).await;
+    let house = quiet_house().await;
     let watch = Watch::start(&house, &[]).await;
     let client = reqwest::Client::new();
     for number in 1..=5 {
         assert_eq!(knock(&client, &house.hub.base(), number).await, 200);
     }
-    until("strace saw the answers", || async { watch.seen().matches("<Response/>").count() >= 5 }).await;
-    let seen = watch.end().await;
-
-    let mut syncing = HashMap::new();
-    let steps: Vec<Step> = seen.lines().filter_map(|line| step(line, &mut syncing)).collect();
-    let mut answers = 0;
-    let mut since_asked: Option<Vec<Step>> = None;
-    for step in &steps {
-        match (step, &mut since_asked) {
-            (Step::Asked, _) => since_asked = Some(Vec::new()),
-            (Step::Answered, Some(since)) => {
-                let wrote = since.iter().position(|step| *step == Step::Wrote);
-                let synced = since.iter().rposition(|step| *step == Step::Synced);
-                assert!(wrote.is_some() && synced > wrote, "answered before the fsync: {since:?}");
-                answers += 1;
-                since_asked = None;
-            }
-            (other, Some(since)) => since.push(*other),
-            (_, None) => {}
-        }
-    }
-    assert_eq!(answers, 5, "{steps:?}");
+    until("strace saw five answers", || async { answered(&watch.seen()) == 5 }).await;
+    watch.end().await;
     house.end().await;
 }
 
 #[tokio::test]
 async fn an_fsync_that_fails_ends_the_process_and_nothing_more_is_answered() {
-    let mut house = House::open("[rooms.lobby]\nsms = \"open\"\n").await;
-    house.join("lobby", &[(ANN, "Ann")]).await;
+    let mut house = quiet_house().await;
     // Each thread counts its own calls: the thread of the log comes to its twelfth first, and ends the process.
     let watch = Watch::start(&house, &["-e", "inject=fdatasync:error=EIO:when=12"]).await;
-    let senders = (0..4).map(|sender| {
-        let base = house.hub.base();
-        async move {
-            let client = reqwest::Client::new();
-            let mut accepted = Vec::new();
-            for number in sender * 1000 + 1.. {
-                match knock(&client, &base, number).await {
-                    200 => accepted.push(number),
-                    _ => break,
-                }
-            }
-            accepted
+    let (client, mut accepted) = (reqwest::Client::new(), Vec::new());
+    for number in 1.. {
+        match knock(&client, &house.hub.base(), number).await {
+            200 => accepted.push(number),
+            _ => break,
         }
-    });
-    let accepted: Vec<u32> = join_all(senders).await.concat();
+    }
     assert_eq!(house.hub.ended().await, Some(1));
     let log = house.hub.log();
     let told = log.lines().rfind(|line| line.contains("ERROR")).unwrap_or_default();
@@ -154,15 +167,15 @@ async fn an_fsync_that_fails_ends_the_process_and_nothing_more_is_answered() {
         told.contains("the disk does not keep what is written to it") && told.contains("os error 5"),
         "{log}"
     );
-    let seen = watch.end().await;
-    let (before, after) = seen.split_once("(INJECTED)").expect("an fsync failed");
-    let failed = before.lines().last().unwrap_or_default();
+    let seen = watch.ended().await;
+    let failed = seen.lines().find(|line| line.contains("(INJECTED)")).expect("an fsync failed");
     assert!(
         failed.contains("fdatasync") && (failed.contains("-wal") || failed.contains("resumed")),
         "{failed}"
     );
-    assert!(!accepted.is_empty() && before.contains("<Response/>"), "none was answered before: {accepted:?}");
-    assert!(!after.contains("HTTP/1.1 200 OK"), "answered after the fsync had failed: {after}");
+    // Whatever was answered, also in the moment of the failure, had been synced before.
+    let answered = answered(&seen) as usize;
+    assert!(!accepted.is_empty() && answered >= accepted.len(), "{answered} answers, accepted {accepted:?}");
 
     house.start_again().await;
     for number in accepted {

@@ -249,6 +249,7 @@ async fn what_hubs_post_in_slack_does_not_go_round_in_circles() {
     house.join("lobby", &[(ANN, "Ann"), (BOB, "Bob")]).await;
     house.text(ANN, "one").await;
     house.expect_heard(BOB, &["Ann: one"]).await;
+    house.expect_shown(CHANNEL, &["Ann (SMS): one"]).await;
     // Our own post, told once more under a new event id and without its mark.
     let own = house.channel(CHANNEL).await[0].clone();
     let ts = own["ts"].as_str().unwrap();
