@@ -182,7 +182,7 @@ soak: setup $(MOTO)/.done
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(CARGO) test --locked --package switchboard-lambda --lib second_opinion -- --ignored
 	SWITCHBOARD_SOAK_S=3600 $(CARGO) test --release --locked --package switchboard-rules --test agreement -- --nocapture
 	SWITCHBOARD_STORIES_ON=aws $(CHECK_TEST) --test stories -- $(MORE_AWS_STORIES:%=%::)
-	$(CHECK_TEST) --test deployed -- --ignored --nocapture --test-threads=1 --skip handling::
+	$(CHECK_TEST) --test deployed -- --ignored --nocapture --test-threads=1
 
 clean:
 	$(CARGO) clean

@@ -27,7 +27,7 @@ fn percentile(sorted: &[u64], percent: usize) -> f64 {
 }
 
 #[tokio::test]
-#[ignore = "it measures: make bench"]
+#[ignore = "it measures: make bench, and make soak"]
 async fn how_long_each_function_is_at_work_on_an_event() {
     let house = House::open_deployed(LOBBY).await;
     for phone in PHONES {
