@@ -1,7 +1,7 @@
 //! What a function is told: names of tables and queues in its environment, secrets and the rooms by reference.
 //!
 //! `SWITCHBOARD_PARAMETERS` is a list of `NAME=/path`, separated by commas: each is read at init, from the Parameter
-//! Store or the Secrets Manager as `SWITCHBOARD_SECRETS_IN` says ([`crate::secrets`]), and stands for the environment's
+//! Store or the Secrets Manager as `SWITCHBOARD_SECRETS_IN` says (`secrets`), and stands for the environment's
 //! `NAME`. So no secret is in the environment, in the template or in the artifact.
 
 use std::collections::BTreeMap;
