@@ -57,6 +57,7 @@ async fn an_account_signs_in_and_has_its_roles_and_an_answer_counts_once_and_for
         (&gone["by"]["name"], &gone["message"]["gone"], &gone["message"]["text"]),
         (&json!("Ann Account"), &json!("retracted"), &json!(""))
     );
+    house.hub.quiet().await;
     house.expect_shown("C0LOBBY", &["Ann Account (web): hello"]).await;
     drop(his);
 
