@@ -47,7 +47,7 @@ export default async function ({ browser, base }) {
   await ann.getByRole("searchbox").fill(`wren${FOUND}`);
   await ann.getByRole("complementary").getByRole("button", { name: new RegExp(text(FOUND)) }).click();
   await eventually("the found message has the focus", () =>
-    ann.evaluate((words) => document.activeElement?.textContent?.includes(words) ?? false, text(FOUND)),
+    ann.evaluate((words) => document.activeElement?.closest("article[data-id]")?.textContent.includes(words) ?? false, text(FOUND)),
   );
   same(await ann.locator("article[data-id]").filter({ hasText: text(MESSAGES) }).count(), 0, "what stands far away");
   // From there down to the end, by scrolling.
