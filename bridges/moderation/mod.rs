@@ -36,6 +36,7 @@ mod orders;
 mod pace;
 mod policy;
 mod store;
+mod walk;
 mod wire;
 mod words;
 

@@ -12,27 +12,20 @@
 //! ```
 //!
 //! The set holds each place once, and a place is held only while its word's letters are the last that were
-//! read, so the work for a character is bounded by the lists, not by the text; [`MAX_PLACES`] bounds it anyhow.
+//! read, so the work for a character is bounded by the lists, not by the text; `MAX_PLACES` bounds it anyhow.
 //! Aho and Corasick's automaton would be faster for a plain text, but has no answer for a character that may be
 //! read in three ways, repeated, or pulled apart, short of expanding the lists.
 
 use std::collections::HashMap;
 
 use super::normalise::{Before, Glyph, Kind, glyphs};
+use super::walk::{MAX_HIDDEN, Walk, keep};
 
 /// Most letters of an entry. Longer is no word and no phrase.
 pub(super) const MAX_ENTRY_LETTERS: usize = 64;
-/// Most places that are held at once; the oldest are kept.
-const MAX_PLACES: usize = 256;
-/// Most letters of one word that may be hidden by `*`.
-const MAX_HIDDEN: u8 = 2;
-/// Fewest letters of an entry that is found with letters hidden: `a*s` may be a sum.
-const MIN_LETTERS_WHEN_HIDDEN: u8 = 4;
-/// Fewest letters of an entry that is found with a letter doubled: "god" is not "good".
-const MIN_LETTERS_WHEN_DOUBLED: u8 = 4;
 /// Stands in the trie for what parts two words of an entry.
 const GAP: char = ' ';
-const ROOT: u32 = 0;
+pub(super) const ROOT: u32 = 0;
 
 /// Several lists in one trie; the numbers of entries count through them.
 #[derive(Debug, Default)]
@@ -79,69 +72,6 @@ pub(super) enum Reading {
     Suspicious,
     /// As it stands: for exceptions, which a disguise must not profit by.
     Plain,
-}
-
-/// A place where a walk has come to.
-#[derive(Debug, Clone, Copy)]
-struct Walk {
-    place: u32,
-    first: usize,
-    /// Letters that are what they stand for.
-    true_letters: u8,
-    /// Digits read as letters.
-    digits: u8,
-    /// Letters that a `*` hides.
-    hidden: u8,
-    /// How often the last letter has come in a row, and how many of these the entry has not.
-    run: u8,
-    stretched: u8,
-    /// A letter came twice that the entry has once.
-    doubled: bool,
-}
-
-impl Walk {
-    fn start(first: usize) -> Self {
-        Self {
-            place: ROOT,
-            first,
-            true_letters: 0,
-            digits: 0,
-            hidden: 0,
-            run: 0,
-            stretched: 0,
-            doubled: false,
-        }
-    }
-
-    /// Has the last letter come twice, where the entry has it once?
-    fn is_double(&self) -> bool {
-        self.run == 2 && self.stretched == 1
-    }
-
-    /// The walk at another place: one letter on in the entry, `again` if it is the letter of the place before.
-    fn to(self, place: u32, again: bool) -> Self {
-        if again {
-            return Self { place, run: self.run.saturating_add(1), ..self };
-        }
-        Self { place, run: 1, stretched: 0, doubled: self.doubled || self.is_double(), ..self }
-    }
-
-    /// The walk where it is, with its letter once more.
-    fn stay(self) -> Self {
-        Self { run: self.run.saturating_add(1), stretched: self.stretched.saturating_add(1), ..self }
-    }
-
-    /// Is it a word, and not a number or a row of stars?
-    fn is_word(&self) -> bool {
-        let letters = self.true_letters.saturating_add(self.digits);
-        let enough = self.true_letters >= self.digits || (letters >= 5 && self.true_letters >= 2);
-        let hidden_well =
-            self.hidden <= MAX_HIDDEN && letters.saturating_add(self.hidden) >= MIN_LETTERS_WHEN_HIDDEN;
-        // Three in a row are stretched; two may be another word: "met" is not "meet".
-        let itself = !(self.doubled || self.is_double())
-            || letters.saturating_add(self.hidden) >= MIN_LETTERS_WHEN_DOUBLED;
-        enough && itself && (self.hidden == 0 || (hidden_well && letters >= self.hidden))
-    }
 }
 
 impl Words {
@@ -282,18 +212,6 @@ impl Words {
         }
         self.places[place as usize].children.push((letter, child));
         child
-    }
-}
-
-/// Keeps a walk, unless one is kept that has come to the same place in no better way.
-fn keep(walk: Walk, walks: &mut Vec<Walk>) {
-    let cost = |walk: &Walk| (walk.hidden, walk.digits, walk.doubled || walk.is_double());
-    if let Some(kept) = walks.iter_mut().find(|kept| kept.place == walk.place) {
-        if cost(&walk) < cost(kept) {
-            *kept = walk;
-        }
-    } else if walks.len() < MAX_PLACES {
-        walks.push(walk);
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod archive;
 mod checkpoint;
 pub(crate) mod database;
 pub(crate) mod inbox;
+mod letters;
 pub(crate) mod log;
 mod queue;
 pub(crate) mod readers;

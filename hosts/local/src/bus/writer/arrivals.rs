@@ -7,8 +7,9 @@ use tracing::{error, info};
 
 use super::{Fatal, For, TIMERS_A_TURN, Writer};
 use crate::bus::inbox::{Asked, DoorJob, Order};
+use crate::bus::letters::{self, Buried, DeadLetter};
 use crate::bus::queue::Delivery;
-use crate::bus::rows::{self, Buried, DeadLetter, EffectState};
+use crate::bus::rows::{self, EffectState};
 use crate::bus::view::lock;
 
 impl Writer {
@@ -81,7 +82,7 @@ impl Writer {
                         attempts: 1,
                         failure: &failure,
                     };
-                    rows::insert_dead_letter(&lock(&self.db), &letter, now)?;
+                    letters::insert(&lock(&self.db), &letter, now)?;
                     self.parts.metrics.dead_letters.with_label_values(&[&bridge]).inc();
                 }
             }
@@ -93,12 +94,12 @@ impl Writer {
     pub(super) fn obey(&mut self, order: Order) -> Fatal<()> {
         match order {
             Order::Discard(id, answer) => {
-                let taken = rows::take_dead_letter(&lock(&self.db), id)?;
+                let taken = letters::take(&lock(&self.db), id)?;
                 info!(dead_letter = id, found = taken.is_some(), "a dead letter is discarded");
                 self.batch.sealed.orders.push((answer, taken.is_some()));
             }
             Order::Redrive(id, answer) => {
-                let taken = rows::take_dead_letter(&lock(&self.db), id)?;
+                let taken = letters::take(&lock(&self.db), id)?;
                 let found = match taken {
                     None => false,
                     Some(Buried { effect: Some(effect), .. }) => self.redrive_effect(effect)?,

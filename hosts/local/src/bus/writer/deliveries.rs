@@ -9,8 +9,9 @@ use switchboard_hosts::again::try_again;
 use tracing::warn;
 
 use super::{Fatal, For, SHORT_TURN, TURN, Writer};
+use crate::bus::letters::{self, DeadLetter};
 use crate::bus::queue::{Delivery, DeliveryState};
-use crate::bus::rows::{self, DeadLetter};
+
 use crate::bus::view::lock;
 
 impl Writer {
@@ -130,7 +131,7 @@ impl Writer {
                     attempts: delivery.attempts,
                     failure: &failure,
                 };
-                rows::insert_dead_letter(&lock(&self.db), &letter, now)?;
+                letters::insert(&lock(&self.db), &letter, now)?;
                 self.parts.metrics.dead_letters.with_label_values(&[&listener.name]).inc();
                 listener.queue.finish(position);
             }

@@ -19,8 +19,9 @@ use tracing::{error, warn};
 
 use super::{Fatal, For, MAX_CONFLICTS, Writer};
 use crate::bus::inbox::Attempted;
+use crate::bus::letters::{self, DeadLetter};
 use crate::bus::log::Start;
-use crate::bus::rows::{self, DeadLetter, EffectState};
+use crate::bus::rows::EffectState;
 use crate::bus::view::{SqlView, lock};
 
 impl Writer {
@@ -136,7 +137,7 @@ impl Writer {
                     attempts: row.attempts,
                     failure: &failure,
                 };
-                rows::insert_dead_letter(&lock(&self.db), &letter, now)?;
+                letters::insert(&lock(&self.db), &letter, now)?;
                 self.parts.metrics.dead_letters.with_label_values(&[&listener.name]).inc();
                 self.settle(id, Settlement::GaveUp(failure))
             }
@@ -199,7 +200,7 @@ impl Writer {
                     attempts: 1,
                     failure: &failure,
                 };
-                rows::insert_dead_letter(&lock(&self.db), &letter, now)?;
+                letters::insert(&lock(&self.db), &letter, now)?;
                 let name = &self.listeners[to.listener].name;
                 self.parts.metrics.dead_letters.with_label_values(&[name]).inc();
                 // Whoever redrives it settles this answer: the effect itself has happened.

@@ -10,6 +10,7 @@
 mod arrivals;
 mod deliveries;
 mod effects;
+mod ending;
 mod outcomes;
 mod recover;
 mod retention;
@@ -34,8 +35,8 @@ use super::checkpoint::{self, Beside, Checkpoints};
 use super::database;
 use super::inbox::{Attempted, Inbox, Work};
 use super::log::{Log, Outlet, Progress, Sealed};
-use super::queue::{DeliveryState, Queue};
-use super::rows::{self, EffectRow, EffectState};
+use super::queue::Queue;
+use super::rows::EffectRow;
 use super::view::{ItemsSql, Shared, lock};
 use crate::metrics::Metrics;
 
@@ -342,57 +343,6 @@ impl Writer {
         }
         for order in work.orders {
             self.obey(order)?;
-        }
-        Ok(())
-    }
-
-    /// After the commit: what has ended leaves the memory.
-    fn committed(&mut self) -> Sealed {
-        let batch = std::mem::take(&mut self.batch);
-        for (listener, position) in batch.deliveries {
-            let queue = &mut self.listeners[listener].queue;
-            if queue.deliveries.get(&position).is_some_and(|delivery| delivery.state > DeliveryState::Acting)
-            {
-                queue.forget(position);
-            }
-        }
-        for id in batch.effects {
-            if self.effects.get(&id).is_some_and(|row| row.state > EffectState::Answered) {
-                self.effects.remove(&id);
-            }
-        }
-        let metrics = &self.parts.metrics;
-        metrics.commits.inc();
-        metrics.writable.set(1);
-        for listener in &self.listeners {
-            let open = listener.queue.deliveries.len();
-            metrics
-                .open_deliveries
-                .with_label_values(&[&listener.name])
-                .set(i64::try_from(open).unwrap_or(i64::MAX));
-        }
-        batch.sealed
-    }
-
-    fn save_rows(&mut self) -> Fatal<()> {
-        let now = self.batch.now;
-        let db = lock(&self.db);
-        for (index, position) in &self.batch.deliveries {
-            let listener = &mut self.listeners[*index];
-            let Some(delivery) = listener.queue.deliveries.get_mut(position) else { continue };
-            let well = delivery.state == DeliveryState::Done && delivery.attempts == 0;
-            match (well, delivery.stored) {
-                (true, false) => {}
-                (true, true) => rows::delete_delivery(&db, listener.id, *position)?,
-                (false, _) => rows::save_delivery(&db, listener.id, *position, delivery, now)?,
-            }
-            delivery.stored = !well;
-        }
-        for id in &self.batch.effects {
-            if let Some(row) = self.effects.get_mut(id) {
-                rows::save_effect(&db, *id, self.listeners[row.listener].id, row, now)?;
-                row.new = false;
-            }
         }
         Ok(())
     }

@@ -6,8 +6,9 @@ use switchboard_core::Failure;
 use tracing::{error, warn};
 
 use super::{Batch, Fatal, REFILL, Writer};
+use crate::bus::letters::{self, DeadLetter};
 use crate::bus::queue::{DeliveryState, Queue, WINDOW};
-use crate::bus::rows::{self, DeadLetter, EffectState, StoredEffect};
+use crate::bus::rows::{self, EffectState, StoredEffect};
 use crate::bus::view::lock;
 
 impl Writer {
@@ -75,7 +76,7 @@ impl Writer {
             failure,
         };
         let db = lock(&self.db);
-        rows::insert_dead_letter(&db, &letter, self.batch.now)?;
+        letters::insert(&db, &letter, self.batch.now)?;
         rows::close_delivery(&db, listener.id, position, self.batch.now)?;
         self.parts.metrics.dead_letters.with_label_values(&[&listener.name]).inc();
         Ok(())
