@@ -54,19 +54,7 @@ impl<'a> Kept<'a> {
     /// # Errors
     /// That it is not there, or may not be read, with the mend.
     pub(crate) async fn read(self, signer: &Signer) -> Result<String> {
-        // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html
-        // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
-        let answer = match self {
-            Self::Parameter(path) => {
-                let body = json!({ "Name": path, "WithDecryption": true });
-                ask(signer, "ssm", "AmazonSSM.GetParameter", &body).await
-            }
-            Self::Secret(name) => {
-                ask(signer, "secretsmanager", "secretsmanager.GetSecretValue", &json!({ "SecretId": name }))
-                    .await
-            }
-        };
-        match self.found(answer?, "let the function's role read it")? {
+        match self.found(self.ask(signer, true).await?, "let the function's role read it")? {
             Value::String(text) if self.is_plain(&text) => Ok(text),
             Value::String(_) => {
                 bail!("the {} is a JSON object — to mend it: keep the plain text in it", self.name())
@@ -80,17 +68,24 @@ impl<'a> Kept<'a> {
     /// # Errors
     /// What is wrong, with the mend.
     pub(crate) async fn look(self, signer: &Signer) -> Result<()> {
-        let answer = match self {
+        self.found(self.ask(signer, false).await?, "use credentials that may look at it").map(|_| ())
+    }
+
+    /// Asks for it, in the clear or only whether it is there.
+    async fn ask(self, signer: &Signer, in_the_clear: bool) -> Result<(u16, Bytes), Failure> {
+        // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html
+        // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
+        match self {
             Self::Parameter(path) => {
-                let body = json!({ "Name": path, "WithDecryption": false });
+                let body = json!({ "Name": path, "WithDecryption": in_the_clear });
                 ask(signer, "ssm", "AmazonSSM.GetParameter", &body).await
             }
             Self::Secret(name) => {
-                ask(signer, "secretsmanager", "secretsmanager.DescribeSecret", &json!({ "SecretId": name }))
-                    .await
+                let what = if in_the_clear { "GetSecretValue" } else { "DescribeSecret" };
+                let target = format!("secretsmanager.{what}");
+                ask(signer, "secretsmanager", &target, &json!({ "SecretId": name })).await
             }
-        };
-        self.found(answer?, "use credentials that may look at it").map(|_| ())
+        }
     }
 
     /// The value in an answer; null where the answer has none.
