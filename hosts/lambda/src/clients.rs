@@ -1,7 +1,7 @@
 //! The clients of AWS's services, built once at init and shared.
 //!
-//! DynamoDB, EventBridge and SQS are asked through their SDK clients. S3 and Systems Manager are asked through
-//! [`crate::signed`]: two requests each, whose clients would add a third to the artifact.
+//! DynamoDB and EventBridge are asked through their SDK clients. The other services are asked through
+//! [`crate::signed`]: a request or two each, whose clients would add a third to the artifact.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,7 +30,6 @@ pub struct Clients {
     /// Tables.
     pub tables: aws_sdk_dynamodb::Client,
     pub(crate) events: aws_sdk_eventbridge::Client,
-    pub(crate) queues: aws_sdk_sqs::Client,
     pub(crate) signer: Signer,
     /// The providers.
     pub(crate) http: Client,
@@ -95,7 +94,6 @@ impl Clients {
         Self {
             tables: aws_sdk_dynamodb::Client::new(&config),
             events: aws_sdk_eventbridge::Client::new(&config),
-            queues: aws_sdk_sqs::Client::new(&config),
             signer: Signer::new(&config, http.clone()),
             http,
             config,
