@@ -142,8 +142,8 @@ impl Export<'_> {
             let (listener, name) = (listener.to_owned(), lane.to_owned());
             return Ok(Some(Line::Lane(Lane { listener, name, done, started })));
         }
-        if sort.starts_with("s#") {
-            // A number that never came. One that comes on the way is lost to the lane anyhow.
+        if sort.starts_with("s#") || sort.starts_with("t#") {
+            // Numbers that never came. One that comes on the way is lost to the lane anyhow.
             return Ok(None);
         }
         // Parked before its turn. One that has had its turn since stays until it expires.

@@ -36,6 +36,8 @@ mod lanes;
 mod moved;
 mod once;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};

@@ -9,7 +9,8 @@
 //!                            w            a delivery that could not be decided yet: event, attempts, reason
 //!   l#<listener>#<lane>      at           how far the lane is: `done`, and `started` when the next is under way
 //!                            p#<seq>      an event that came before its turn
-//!                            s#<seq>      a number that never came, and that the lane has been moved past
+//!                            s#<last>     numbers that never came, `from` this to the last, and that the lane was moved past
+//!                            t#<seq>      one of those, which came after all and became a dead letter
 //!   t#                       <key>        a timer: due, body
 //!   s#…                      …            connections of sockets, see `sockets/rows.rs`
 //! ```
@@ -88,6 +89,16 @@ impl Table {
             .return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedNew);
         let answer = asked.send().await.map_err(unanswered)?;
         Ok(answer.attributes.and_then(|row| read_number(&row, "n")).unwrap_or_default())
+    }
+
+    /// The first of the host's rows of a partition between two sort keys, both included.
+    pub(crate) async fn first(&self, partition: &str, from: &str, to: &str) -> Result<Option<Row>, Failure> {
+        let asked = self.client.query().table_name(&*self.name).consistent_read(true).limit(1);
+        let asked = asked.key_condition_expression("pk = :p AND sk BETWEEN :from AND :to");
+        let asked = asked.expression_attribute_values(":p", text(partition));
+        let asked = asked.expression_attribute_values(":from", text(from));
+        let answer = asked.expression_attribute_values(":to", text(to)).send().await.map_err(unanswered)?;
+        Ok(answer.items.unwrap_or_default().into_iter().next())
     }
 
     /// All of the host's rows of a partition, in order.
