@@ -8,9 +8,10 @@
 //! ```
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 use switchboard_core::{Event, Failure};
 
-use crate::store::{Row, key, put_all, text};
+use crate::store::{Row, key, put_all, text, there};
 
 /// The journal's table.
 #[derive(Debug, Clone)]
@@ -23,6 +24,18 @@ impl Journal {
     /// The journal in this table.
     pub(crate) fn new(client: Client, table: &str) -> Self {
         Self { client, table: table.to_owned() }
+    }
+
+    /// Looks whether the table is there, by the one kind of request that the journal may make: removing a row that
+    /// nobody wrote.
+    ///
+    /// # Errors
+    /// That it is not, or may not be written, with the mend.
+    pub(crate) async fn look(&self) -> anyhow::Result<()> {
+        let delete = DeleteRequest::builder().set_key(Some(key("look", "look"))).build()?;
+        let write = WriteRequest::builder().delete_request(delete).build();
+        let asked = self.client.batch_write_item().request_items(&self.table, vec![write]);
+        there(&self.table, asked.send().await.map(|_| ()))
     }
 
     /// Keeps events. The same one again replaces it with the same.

@@ -88,6 +88,11 @@ impl Work {
         let clients = Clients::of_function(&environment)?;
         let refused = Arc::default();
         let (function, parts) = build(&handler, &environment, &clients, &refused).await?;
+        match &parts.role {
+            RoleParts::Settler(settler) => settler.table.look().await?,
+            RoleParts::Journal(journal) => journal.look().await?,
+            RoleParts::Media(_) => {}
+        }
         info!(function = function.name, "ready");
         let parts = Mutex::new((Arc::new(parts), Instant::now()));
         Ok(Self { environment, clients, function, parts, refused, handled: Handled::default() })

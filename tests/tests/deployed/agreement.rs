@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use switchboard_bridges::Settings;
 use switchboard_rules::wiring::Wiring;
+use switchboard_stories::aws::Emulator;
 use switchboard_stories::{House, LOBBY, PROVIDERS, hub};
 
 use crate::stack;
@@ -90,23 +91,44 @@ async fn a_wrong_function_ends_at_init_with_one_clear_line() {
             "[rooms.x] is wired to nothing",
         ),
     ] {
-        let output = tokio::process::Command::new(hub::beside("bootstrap"))
-            .env_clear()
-            .env("_HANDLER", handler)
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .envs(environment)
-            .output()
-            .await
-            .unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines.len(), 1, "{said}");
-        let line = lines[0]["fields"]["message"].as_str().unwrap();
+        let mut command = bootstrap(handler);
+        command.envs(environment);
+        let line = ends_at_init(command).await;
         assert!(line.contains(expected), "{handler}: {line}");
     }
+}
+
+#[tokio::test]
+async fn a_function_of_a_wrong_table_ends_at_init() {
+    let emulator = Emulator::start(false).await;
+    for handler in ["web_chat.deliveries", "journal"] {
+        let mut command = bootstrap(handler);
+        command.env("AWS_ENDPOINT_URL", emulator.endpoint()).env("SWITCHBOARD_TABLE", "nowhere");
+        command.envs(["BUS", "QUEUE", "DEAD_LETTERS"].map(|name| (format!("SWITCHBOARD_{name}"), "there")));
+        assert_eq!(
+            ends_at_init(command).await,
+            "there is no table nowhere — to mend it: make deploy, which sets SWITCHBOARD_TABLE"
+        );
+    }
+    emulator.stop().await;
+}
+
+/// The program as Lambda starts it, in an environment of its own.
+fn bootstrap(handler: &str) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(hub::beside("bootstrap"));
+    command.env_clear().env("_HANDLER", handler).env("AWS_REGION", "us-east-1");
+    command.envs(["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| (name, "test")));
+    command
+}
+
+/// The one line that it says.
+async fn ends_at_init(mut command: tokio::process::Command) -> String {
+    let output = command.output().await.unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 1, "{said}");
+    lines[0]["fields"]["message"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
