@@ -1,7 +1,7 @@
 //! The clients of AWS's services, built once at init and shared.
 //!
-//! DynamoDB, EventBridge and SQS are asked through their SDK clients. S3 and Systems Manager are asked through
-//! [`crate::signed`]: two requests each, whose clients would add a third to the artifact.
+//! DynamoDB, EventBridge, SNS and SQS are asked through their SDK clients. The others are asked through
+//! [`crate::signed`]: a kind of request or two each, whose clients would add a third to the artifact.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,6 +31,8 @@ pub struct Clients {
     pub tables: aws_sdk_dynamodb::Client,
     pub(crate) events: aws_sdk_eventbridge::Client,
     pub(crate) queues: aws_sdk_sqs::Client,
+    /// Topics; each request is sent once.
+    pub(crate) topics: aws_sdk_sns::Client,
     pub(crate) signer: Signer,
     /// The providers.
     pub(crate) http: Client,
@@ -92,7 +94,10 @@ impl Clients {
     }
 
     fn with(config: SdkConfig, http: Client) -> Self {
+        // A notice that was published twice was sent to everybody twice.
+        let once = aws_sdk_sns::config::Builder::from(&config).retry_config(RetryConfig::disabled());
         Self {
+            topics: aws_sdk_sns::Client::from_conf(once.build()),
             tables: aws_sdk_dynamodb::Client::new(&config),
             events: aws_sdk_eventbridge::Client::new(&config),
             queues: aws_sdk_sqs::Client::new(&config),

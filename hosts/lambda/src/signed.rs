@@ -44,7 +44,22 @@ impl Signer {
         }
     }
 
-    /// Sends a request, signed in its headers. Any status that is not AWS's own trouble is an answer.
+    /// Where everything is, when this is no AWS but an emulator of it.
+    pub(crate) fn elsewhere(&self) -> Option<&str> {
+        self.endpoint.as_deref()
+    }
+
+    /// Sends a request once, signed in its headers: for what must not be done twice. Any status is an answer.
+    pub(crate) async fn send_once(
+        &self,
+        service: &str,
+        mut request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, Failure> {
+        self.sign(service, &mut request, None).await?;
+        Ok(self.http.send(request).await?)
+    }
+
+    /// Sends a request, signed in its headers, again where AWS could not take it. Any status that is not AWS's own trouble is an answer.
     pub(crate) async fn send(
         &self,
         service: &str,
