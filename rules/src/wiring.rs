@@ -133,7 +133,12 @@ impl Wiring {
     fn from_files<T: AsRef<str>>(files: impl IntoIterator<Item = (PathBuf, T)>) -> Result<Self, WiringError> {
         let mut read = Vec::new();
         for (file, text) in files {
-            match Rule::read(&file, text.as_ref()) {
+            let rule = Rule::read(&file, text.as_ref());
+            let with_pattern = |rule: Rule| match Pattern::parse(rule.pattern.get()) {
+                Ok(pattern) => Ok((rule, pattern)),
+                Err(error) => Err(Problem::Pattern(error)),
+            };
+            match rule.and_then(with_pattern) {
                 Ok(rule_and_pattern) => read.push(rule_and_pattern),
                 Err(problem) => return Err(WiringError { file, problem }),
             }
@@ -162,7 +167,29 @@ impl Wiring {
 }
 
 impl Rule {
-    fn read(file: &Path, text: &str) -> Result<(Self, Pattern), Problem> {
+    /// The rule of one listener in the wiring of this repository, for whoever is handed what it hears and does not ask
+    /// what that is: its pattern is taken as it stands. `None` where there is no such listener.
+    pub fn embedded(listener: &str) -> Result<Option<Self>, WiringError> {
+        let file = format!("{listener}.json");
+        let found = EMBEDDED.iter().find(|(name, _)| *name == file);
+        found.map(|(name, text)| Self::alone(Path::new(name), text)).transpose()
+    }
+
+    /// The same in the wiring in `dir`.
+    pub fn load(dir: &Path, listener: &str) -> Result<Option<Self>, WiringError> {
+        let file = dir.join(format!("{listener}.json"));
+        match fs::read_to_string(&file) {
+            Ok(text) => Self::alone(&file, &text).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(WiringError { file, problem: Problem::Unreadable(error) }),
+        }
+    }
+
+    fn alone(file: &Path, text: &str) -> Result<Self, WiringError> {
+        Self::read(file, text).map_err(|problem| WiringError { file: file.into(), problem })
+    }
+
+    fn read(file: &Path, text: &str) -> Result<Self, Problem> {
         let rule: Rule = serde_json::from_str(text).map_err(Problem::NotARule)?;
         if !is_listener_name(&rule.listener) {
             return Err(Problem::BadName { listener: rule.listener });
@@ -180,8 +207,7 @@ impl Rule {
                 return Err(Problem::OutOfRange { field, value, max });
             }
         }
-        let pattern = Pattern::parse(rule.pattern.get()).map_err(Problem::Pattern)?;
-        Ok((rule, pattern))
+        Ok(rule)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The wiring in this repository is whole, and a faulty one is refused with its file, the fault and the mend.
 
 use std::{error::Error, fs, path::Path};
-use switchboard_rules::wiring::Wiring;
+use switchboard_rules::wiring::{Rule, Wiring};
 
 const GOOD: &str = r#"{"listener": "a.out", "pattern": {"detail-type": ["X"]},
     "delivery": {"attempts": 3, "max_age_s": 60, "concurrency": 1}}"#;
@@ -80,6 +80,25 @@ fn only_json_files_are_read() -> Result<(), Box<dyn Error>> {
     let wiring = load(&[("a.out.json", GOOD), ("README.md", "no rule"), (".a.out.json", "an editor's")])?;
     assert_eq!(wiring.rules().len(), 1);
     assert!(!wiring.rules()[0].ordered);
+    Ok(())
+}
+
+#[test]
+fn one_listeners_rule_is_read_without_the_others() -> Result<(), Box<dyn Error>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("wiring");
+    for rule in Wiring::embedded()?.rules() {
+        for alone in [Rule::embedded(&rule.listener)?, Rule::load(&directory, &rule.listener)?] {
+            let alone = alone.ok_or("it is there")?;
+            assert_eq!((alone.ordered, alone.delivery), (rule.ordered, rule.delivery), "{}", rule.listener);
+        }
+    }
+    assert!(Rule::embedded("nobody.out")?.is_none());
+    assert!(Rule::load(&directory, "nobody.out")?.is_none());
+
+    let dir = tempfile::tempdir()?;
+    fs::write(dir.path().join("a.out.json"), GOOD.replace("60", "0"))?;
+    let error = Rule::load(dir.path(), "a.out").expect_err("it is out of range").to_string();
+    assert!(error.contains("a.out.json: delivery.max_age_s is 0"), "{error}");
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The clients of AWS's services, built once at init and shared.
 //!
-//! DynamoDB, EventBridge, SNS and SQS are asked through their SDK clients. The others are asked through
-//! [`crate::signed`]: a kind of request or two each, whose clients would add a third to the artifact.
+//! DynamoDB, EventBridge and SNS are asked through their SDK clients. The other services are asked through
+//! [`crate::signed`]: a request or two each, whose clients would add a third to the artifact.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,7 +30,6 @@ pub struct Clients {
     /// Tables.
     pub tables: aws_sdk_dynamodb::Client,
     pub(crate) events: aws_sdk_eventbridge::Client,
-    pub(crate) queues: aws_sdk_sqs::Client,
     /// Topics; each request is sent once.
     pub(crate) topics: aws_sdk_sns::Client,
     pub(crate) signer: Signer,
@@ -100,7 +99,6 @@ impl Clients {
             topics: aws_sdk_sns::Client::from_conf(once.build()),
             tables: aws_sdk_dynamodb::Client::new(&config),
             events: aws_sdk_eventbridge::Client::new(&config),
-            queues: aws_sdk_sqs::Client::new(&config),
             signer: Signer::new(&config, http.clone()),
             http,
             config,

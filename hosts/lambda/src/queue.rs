@@ -3,24 +3,25 @@
 //! SQS delays a message by a quarter of an hour at most, so one that is due later is delayed again when it comes; what
 //! is hours away is scheduled where the queue has schedules.
 //! What a message says is only a reminder: what is to be done stands in the table.
+//! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 
 use std::time::Duration;
 
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::DisplayErrorContext;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use serde_json::value::RawValue;
 use switchboard_core::{Failure, Timestamp};
 
 use crate::schedules::Schedules;
+use crate::signed::{Signer, beginning};
 
-/// SQS's longest delay. <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
+/// SQS's longest delay.
 const MAX_DELAY_S: u64 = 900;
 
 /// One queue.
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
-    client: Client,
+    signer: Signer,
     url: String,
     far: Option<Schedules>,
 }
@@ -72,8 +73,8 @@ pub(crate) struct Letter {
 }
 
 impl Queue {
-    pub(crate) fn new(client: Client, url: &str) -> Self {
-        Self { client, url: url.to_owned(), far: None }
+    pub(crate) fn new(signer: Signer, url: &str) -> Self {
+        Self { signer, url: url.to_owned(), far: None }
     }
 
     /// The same queue with schedules for what is hours away.
@@ -96,11 +97,11 @@ impl Queue {
             return Ok(());
         }
         let wait = due.since(now) + Duration::from_millis(999);
-        let delay = i32::try_from(wait.as_secs().min(MAX_DELAY_S)).unwrap_or_default();
-        let asked = self.client.send_message().queue_url(&self.url).message_body(body).delay_seconds(delay);
-        asked.send().await.map_err(|error| {
-            Failure::retry(format!("a queue does not answer: {}", DisplayErrorContext(&error)))
-        })?;
-        Ok(())
+        let delay = wait.as_secs().min(MAX_DELAY_S);
+        let message = json!({ "QueueUrl": self.url, "MessageBody": body, "DelaySeconds": delay });
+        match self.signer.ask("sqs", "AmazonSQS.SendMessage", &message).await? {
+            (200, _) => Ok(()),
+            (status, why) => Err(Failure::retry(format!("a queue refuses: {status} {}", beginning(&why)))),
+        }
     }
 }

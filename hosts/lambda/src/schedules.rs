@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde_json::json;
 use switchboard_core::{ArrivalId, Failure, Timestamp};
 
-use crate::signed::Signer;
+use crate::signed::{Signer, beginning};
 
 /// What is further away than this is scheduled. A schedule costs a dollar a million; delaying a message again costs
 /// that after about an hour.
@@ -64,8 +64,7 @@ impl Schedules {
             // A conflict: whoever said so before scheduled the same.
             200 | 409 => Ok(true),
             status => {
-                let why: String = String::from_utf8_lossy(answer.body()).chars().take(300).collect();
-                Err(Failure::retry(format!("the Scheduler answers {status}: {why}")))
+                Err(Failure::retry(format!("the Scheduler answers {status}: {}", beginning(answer.body()))))
             }
         }
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use switchboard_core::Failure;
 
-use crate::signed::Signer;
+use crate::signed::{Signer, beginning};
 
 /// Where a secret is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,12 +78,12 @@ impl<'a> Kept<'a> {
         match self {
             Self::Parameter(path) => {
                 let body = json!({ "Name": path, "WithDecryption": in_the_clear });
-                ask(signer, "ssm", "AmazonSSM.GetParameter", &body).await
+                signer.ask("ssm", "AmazonSSM.GetParameter", &body).await
             }
             Self::Secret(name) => {
                 let what = if in_the_clear { "GetSecretValue" } else { "DescribeSecret" };
                 let target = format!("secretsmanager.{what}");
-                ask(signer, "secretsmanager", &target, &json!({ "SecretId": name })).await
+                signer.ask("secretsmanager", &target, &json!({ "SecretId": name })).await
             }
         }
     }
@@ -109,7 +109,7 @@ impl<'a> Kept<'a> {
                 Self::Secret(_) => answer.secret_string,
             });
         }
-        let why = String::from_utf8_lossy(&body).chars().take(300).collect::<String>();
+        let why = beginning(&body);
         if why.contains("ParameterNotFound") || why.contains("ResourceNotFoundException") {
             bail!("there is no {} — to mend it: {}", self.name(), self.made());
         }
@@ -121,16 +121,6 @@ impl<'a> Kept<'a> {
         matches!(self, Self::Parameter(_))
             || !serde_json::from_str(text).is_ok_and(|it: Value| it.is_object())
     }
-}
-
-async fn ask(signer: &Signer, service: &str, target: &str, body: &Value) -> Result<(u16, Bytes), Failure> {
-    let request = http::Request::post(format!("{}/", signer.endpoint(service)))
-        .header("Content-Type", "application/x-amz-json-1.1")
-        .header("X-Amz-Target", target)
-        .body(Bytes::from(body.to_string()))
-        .map_err(|_| Failure::bug("the service has no address"))?;
-    let answer = signer.send(service, request).await?;
-    Ok((answer.status().as_u16(), answer.into_body()))
 }
 
 #[cfg(test)]
@@ -154,7 +144,7 @@ mod tests {
         let emulator = Emulator::start(false).await;
         let signer = Clients::for_tests(&emulator.endpoint()).signer;
         let put = async |service: &str, target: &str, body: Value| -> Value {
-            let (status, body) = ask(&signer, service, target, &body).await.unwrap();
+            let (status, body) = signer.ask(service, target, &body).await.unwrap();
             assert_eq!(status, 200, "{body:?}");
             serde_json::from_slice(&body).unwrap()
         };

@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use switchboard_core::{Door, DoorAccess, Links, Secret};
 use switchboard_hosts::again::DOOR_POLICY;
-use switchboard_rules::wiring::Wiring;
+use switchboard_rules::wiring::Rule;
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
@@ -213,13 +213,12 @@ async fn build(
         }
         (role, bridge) => {
             let bridge = bridge.context("a function of no bridge")?;
-            let wiring = wiring(&configuration)?;
-            let rule = wiring.rule(handler);
+            let rule = rule(&configuration, handler)?;
             let queue = |name: &str| -> Result<Queue> {
-                Ok(Queue::new(clients.queues.clone(), configuration.require(name)?))
+                Ok(Queue::new(clients.signer.clone(), configuration.require(name)?))
             };
             let optional =
-                |name: &str| configuration.get(name).map(|url| Queue::new(clients.queues.clone(), url));
+                |name: &str| configuration.get(name).map(|url| Queue::new(clients.signer.clone(), url));
             let (own, dead_letters) = match role {
                 Role::Door | Role::Socket => (None, None),
                 _ => (Some(queue("SWITCHBOARD_QUEUE")?), Some(queue("SWITCHBOARD_DEAD_LETTERS")?)),
@@ -240,7 +239,7 @@ async fn build(
                 page = Some(Page::new(&settings, clients.http.clone())?);
             }
             RoleParts::Settler(Box::new(Settler {
-                policy: rule.map_or(DOOR_POLICY, |rule| rule.delivery),
+                policy: rule.as_ref().map_or(DOOR_POLICY, |rule| rule.delivery),
                 ordered: rule.is_some_and(|rule| rule.ordered),
                 table: Table::new(clients.tables.clone(), configuration.require("SWITCHBOARD_TABLE")?),
                 bus: Bus::new(clients.events.clone(), configuration.require("SWITCHBOARD_BUS")?),
@@ -264,11 +263,12 @@ async fn build(
     Ok((function, Parts { role, token, links, page }))
 }
 
-/// The wiring: `wiring/` beside the program in the artifact, where there is one, or else that of this repository.
-fn wiring(configuration: &Configuration) -> Result<Wiring> {
+/// A listener's rule, for how it is delivered: of `wiring/` beside the program in the artifact, where there is one, or
+/// else of this repository. What it hears is the stack's rule, which a test holds to be the same.
+fn rule(configuration: &Configuration, listener: &str) -> Result<Option<Rule>> {
     let own = configuration.get("LAMBDA_TASK_ROOT").map(|root| Path::new(root).join("wiring"));
     match own.filter(|directory| directory.is_dir()) {
-        Some(directory) => Ok(Wiring::load(&directory)?),
-        None => Ok(Wiring::embedded()?),
+        Some(directory) => Ok(Rule::load(&directory, listener)?),
+        None => Ok(Rule::embedded(listener)?),
     }
 }

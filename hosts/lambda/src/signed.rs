@@ -59,7 +59,26 @@ impl Signer {
         Ok(self.http.send(request).await?)
     }
 
-    /// Sends a request, signed in its headers, again where AWS could not take it. Any status that is not AWS's own trouble is an answer.
+    /// Asks a service that speaks JSON; gives the status and what it answers.
+    pub(crate) async fn ask(
+        &self,
+        service: &str,
+        target: &str,
+        body: &serde_json::Value,
+    ) -> Result<(u16, Bytes), Failure> {
+        // https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html
+        let version = if service == "sqs" { "1.0" } else { "1.1" };
+        let request = http::Request::post(format!("{}/", self.endpoint(service)))
+            .header("Content-Type", format!("application/x-amz-json-{version}"))
+            .header("X-Amz-Target", target)
+            .body(Bytes::from(body.to_string()))
+            .map_err(|_| Failure::bug("the service has no address"))?;
+        let answer = self.send(service, request).await?;
+        Ok((answer.status().as_u16(), answer.into_body()))
+    }
+
+    /// Sends a request, signed in its headers, again where AWS could not take it. Any
+    /// status that is not AWS's own trouble is an answer.
     pub(crate) async fn send(
         &self,
         service: &str,
@@ -71,7 +90,7 @@ impl Signer {
             let mut signed = request.clone();
             self.sign(service, &mut signed, None).await?;
             let failure = match self.http.send(signed).await {
-                Ok(answer) if answer.status().is_server_error() || answer.status().as_u16() == 429 => {
+                Ok(answer) if is_not_now(&answer) => {
                     Failure::retry(format!("{service} answers {}", answer.status()))
                 }
                 Ok(answer) => return Ok(answer),
@@ -146,5 +165,36 @@ impl Signer {
         let (instructions, _) = sign(signable, &parameters).map_err(|error| bug(&error))?.into_parts();
         instructions.apply_to_request_http1x(request);
         Ok(())
+    }
+}
+
+/// Whether AWS cannot take it at the moment: its own trouble, or too many requests, which services that speak JSON say
+/// in a 400 or 403. <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html>
+fn is_not_now(answer: &http::Response<Bytes>) -> bool {
+    match answer.status().as_u16() {
+        429 | 500.. => true,
+        400 | 403 => beginning(answer.body()).contains("Throttl"),
+        _ => false,
+    }
+}
+
+/// The first words of an answer, for people.
+pub(crate) fn beginning(answer: &[u8]) -> String {
+    String::from_utf8_lossy(answer.get(..300).unwrap_or(answer)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_aws_cannot_take_now_is_sent_again_and_what_it_refuses_is_not() {
+        let throttled = r#"{"__type":"com.amazonaws.sqs#RequestThrottled","message":"…"}"#;
+        let refused = r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist"}"#;
+        let cases = [(200, "", false), (400, throttled, true), (400, refused, false), (403, throttled, true)];
+        for (status, body, expected) in cases.into_iter().chain([(429, "", true), (503, "", true)]) {
+            let answer = http::Response::builder().status(status).body(Bytes::from(body)).unwrap();
+            assert_eq!(is_not_now(&answer), expected, "{status} {body}");
+        }
     }
 }

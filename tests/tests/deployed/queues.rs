@@ -84,7 +84,7 @@ async fn given_up_and_not_told(house: &House) {
     assert_eq!(house.text(ANN, "three").await, 200);
     until("it is given up, and nobody is told", || async {
         let logs = stack(house).ask("logs").await;
-        logs["/aws/lambda/hub-slack-out"].to_string().contains("a queue does not answer")
+        logs["/aws/lambda/hub-slack-out"].to_string().contains("a queue refuses")
     })
     .await;
     stack(house).ask_with(json!({ "do": "kill", "function": "SlackOut" })).await;

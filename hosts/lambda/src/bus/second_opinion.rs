@@ -21,7 +21,7 @@ async fn the_store_in_dynamodb_keeps_the_contract_as_moto_plays_it() {
 async fn of_a_request_that_is_refused_in_part_the_rest_is_published_once() {
     let moto = Moto::start().await;
     let clients = Clients::for_tests(&moto.endpoint());
-    let (events, queues) = (&clients.events, &clients.queues);
+    let (events, queues) = (&clients.events, aws_sdk_sqs::Client::new(&clients.config));
     events.create_event_bus().name("hub").send().await.unwrap();
     let queue = queues.create_queue().queue_name("heard").send().await.unwrap().queue_url.unwrap();
     let all = r#"{"source":[{"prefix":"switchboard."}]}"#;

@@ -36,8 +36,8 @@ fn broker(clients: &Clients) -> Broker {
 
 impl Ruled {
     async fn at(clients: &Clients) -> Self {
-        let queue = clients.queues.create_queue().queue_name("published").send().await.unwrap();
-        let queue = queue.queue_url().unwrap().to_owned();
+        let queue = ask(clients, "CreateQueue", json!({ "QueueName": "published" })).await;
+        let queue = queue["QueueUrl"].as_str().unwrap().to_owned();
         let rule = json!({
             "sql": "SELECT encode(*, 'base64') AS payload, topic() AS topic FROM '#'",
             "awsIotSqlVersion": "2016-03-23",
@@ -52,6 +52,13 @@ impl Ruled {
     }
 }
 
+/// What SQS answers.
+async fn ask(clients: &Clients, what: &str, body: Value) -> Value {
+    let (status, answer) = clients.signer.ask("sqs", &format!("AmazonSQS.{what}"), &body).await.unwrap();
+    assert_eq!(status, 200, "{answer:?}");
+    serde_json::from_slice(&answer).unwrap_or_default()
+}
+
 #[async_trait]
 impl DevicesUnderTest for Ruled {
     fn devices(&self) -> &dyn Devices {
@@ -63,17 +70,18 @@ impl DevicesUnderTest for Ruled {
             // Once there are enough, one more look at what may have come besides.
             let before = came.len();
             let wait = if before < count { 1 } else { 0 };
-            let asked = self.clients.queues.receive_message().queue_url(&self.queue);
-            let answer = asked.max_number_of_messages(10).wait_time_seconds(wait).send().await.unwrap();
-            for message in answer.messages() {
-                let seen: Value = serde_json::from_str(message.body().unwrap()).unwrap();
+            let asked = json!({ "QueueUrl": self.queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": wait });
+            let answer = ask(&self.clients, "ReceiveMessage", asked).await;
+            let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
+            for message in &messages {
+                let seen: Value = serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
                 let payload = STANDARD.decode(seen["payload"].as_str().unwrap_or_default()).unwrap();
                 came.push((seen["topic"].as_str().unwrap().to_owned(), payload));
-                let done = self.clients.queues.delete_message().queue_url(&self.queue);
-                done.receipt_handle(message.receipt_handle().unwrap()).send().await.unwrap();
+                let done = json!({ "QueueUrl": self.queue, "ReceiptHandle": message["ReceiptHandle"] });
+                ask(&self.clients, "DeleteMessage", done).await;
             }
             assert!(began.elapsed() < PATIENCE, "{before} of {count} came");
-            if before >= count && answer.messages().is_empty() {
+            if before >= count && messages.is_empty() {
                 return came.clone();
             }
         }

@@ -76,7 +76,7 @@ impl<'a> Places<'a> {
         let url = function.and_then(|function| function.value("SWITCHBOARD_QUEUE")).with_context(|| {
             format!("something is to be done by {handler}, and the stack has no such function — to mend it: deploy the version that the file was written by")
         })?;
-        Ok(Queue::new(self.clients.queues.clone(), url))
+        Ok(Queue::new(self.clients.signer.clone(), url))
     }
 
     fn table(&self, handler: &str) -> Result<&Table> {

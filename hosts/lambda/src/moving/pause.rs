@@ -126,9 +126,10 @@ pub(super) async fn at_rest(places: &Places<'_>) -> Result<()> {
 /// Messages that could be taken or are being handled. Those that are delayed are reminders.
 async fn waiting(clients: &Clients, queue: &str) -> Result<u64> {
     use QueueAttributeName::{ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible};
-    let url = clients.queues.get_queue_url().queue_name(queue).send().await;
+    let queues = aws_sdk_sqs::Client::new(&clients.config);
+    let url = queues.get_queue_url().queue_name(queue).send().await;
     let url = url.ok().and_then(|found| found.queue_url).with_context(|| format!("no queue {queue}"))?;
-    let asked = clients.queues.get_queue_attributes().queue_url(url);
+    let asked = queues.get_queue_attributes().queue_url(url);
     let asked = asked.attribute_names(ApproximateNumberOfMessages);
     let answer = asked.attribute_names(ApproximateNumberOfMessagesNotVisible).send().await;
     let answer = answer.ok().with_context(|| format!("the queue {queue} does not answer"))?;

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use aws_sdk_sqs::types::QueueAttributeName;
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use switchboard_core::contract::{NoticesUnderTest, Trouble, notices_keep_their_contract};
 use switchboard_core::{Failure, Notice, NoticeTopic, Notices};
 use switchboard_stories::PATIENCE;
@@ -31,18 +30,24 @@ impl Subscribed {
         for name in ["alarms", "others"] {
             let made = clients.topics.create_topic().name(name).send().await.unwrap();
             let topic: NoticeTopic = made.topic_arn().unwrap().parse().unwrap();
-            let queue = clients.queues.create_queue().queue_name(name).send().await.unwrap();
-            let url = queue.queue_url().unwrap().to_owned();
-            let asked = clients.queues.get_queue_attributes().queue_url(&url);
-            let about = asked.attribute_names(QueueAttributeName::QueueArn).send().await.unwrap();
-            let arn = &about.attributes().unwrap()[&QueueAttributeName::QueueArn];
-            let subscribe = clients.topics.subscribe().topic_arn(topic.as_str());
-            subscribe.protocol("sqs").endpoint(arn).send().await.unwrap();
+            let queue = ask(clients, "CreateQueue", json!({ "QueueName": name })).await;
+            let url = queue["QueueUrl"].as_str().unwrap().to_owned();
+            let about = json!({ "QueueUrl": url, "AttributeNames": ["QueueArn"] });
+            let about = ask(clients, "GetQueueAttributes", about).await;
+            let subscribe = clients.topics.subscribe().topic_arn(topic.as_str()).protocol("sqs");
+            subscribe.endpoint(about["Attributes"]["QueueArn"].as_str().unwrap()).send().await.unwrap();
             topics.push((topic, url));
         }
         let topics = topics.try_into().unwrap();
         Self { clients: clients.clone(), port: Topics::new(clients), topics, came: Mutex::default() }
     }
+}
+
+/// What SQS answers.
+async fn ask(clients: &Clients, what: &str, body: Value) -> Value {
+    let (status, answer) = clients.signer.ask("sqs", &format!("AmazonSQS.{what}"), &body).await.unwrap();
+    assert_eq!(status, 200, "{answer:?}");
+    serde_json::from_slice(&answer).unwrap_or_default()
 }
 
 #[async_trait]
@@ -60,18 +65,19 @@ impl NoticesUnderTest for Subscribed {
             let before = came.iter().filter(|(to, ..)| to == topic).count();
             // Once there are enough, one more look at what may have come besides.
             let wait = if before < count { 1 } else { 0 };
-            let asked = self.clients.queues.receive_message().queue_url(url).max_number_of_messages(10);
-            let answer = asked.wait_time_seconds(wait).send().await.unwrap();
-            for message in answer.messages() {
-                let envelope: Value = serde_json::from_str(message.body().unwrap()).unwrap();
+            let asked = json!({ "QueueUrl": url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": wait });
+            let answer = ask(&self.clients, "ReceiveMessage", asked).await;
+            let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
+            for message in &messages {
+                let envelope: Value = serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
                 let text = |name: &str| envelope[name].as_str().unwrap_or_default().to_owned();
                 assert_eq!(text("TopicArn"), topic.as_str());
                 came.push((topic.clone(), text("Subject"), text("Message")));
-                let done = self.clients.queues.delete_message().queue_url(url);
-                done.receipt_handle(message.receipt_handle().unwrap()).send().await.unwrap();
+                let done = json!({ "QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"] });
+                ask(&self.clients, "DeleteMessage", done).await;
             }
             assert!(began.elapsed() < PATIENCE, "{before} of {count} came");
-            if before >= count && answer.messages().is_empty() {
+            if before >= count && messages.is_empty() {
                 let of = came.iter().filter(|(to, ..)| to == topic);
                 return of.map(|(_, subject, message)| (subject.clone(), message.clone())).collect();
             }

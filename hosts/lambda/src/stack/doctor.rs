@@ -101,7 +101,8 @@ fn references_of(functions: &[Deployed]) -> Vec<(String, String, Option<String>)
 
 async fn dead_letters(clients: &Clients, queue: &str) -> Option<String> {
     use aws_sdk_sqs::types::QueueAttributeName::ApproximateNumberOfMessages;
-    let asked = clients.queues.get_queue_attributes().queue_url(queue);
+    let queues = aws_sdk_sqs::Client::new(&clients.config);
+    let asked = queues.get_queue_attributes().queue_url(queue);
     let answer = asked.attribute_names(ApproximateNumberOfMessages).send().await;
     let Ok(answer) = answer else {
         return Some("the queue cannot be found — to mend it: make deploy".to_owned());
