@@ -11,7 +11,7 @@ use crate::calls::Calls;
 use crate::faults::Faults;
 use crate::limits::Buckets;
 use crate::notices::{NoticeBoard, Notices};
-use crate::settings::{Behaviour, Limits, Settings};
+use crate::settings::{Behaviour, Limits, Settings, SlackSecrets};
 use crate::slack::Workspace;
 use crate::store::Store;
 use crate::tasks::Tasks;
@@ -82,6 +82,7 @@ impl Sandbox {
         let house = Arc::new(House {
             behaviour: Mutex::new(Arc::new(settings.behaviour.clone())),
             limits: Mutex::new(Arc::new(settings.limits.clone())),
+            slack_secrets: Mutex::new(Arc::new(SlackSecrets::of(&settings.slack))),
             buckets: Buckets::default(),
             faults: Faults::default(),
             calls: Calls::new(),
@@ -129,6 +130,7 @@ pub(crate) struct House {
     pub(crate) settings: Settings,
     pub(crate) behaviour: Mutex<Arc<Behaviour>>,
     pub(crate) limits: Mutex<Arc<Limits>>,
+    pub(crate) slack_secrets: Mutex<Arc<SlackSecrets>>,
     pub(crate) buckets: Buckets,
     pub(crate) faults: Faults,
     pub(crate) calls: Calls,
@@ -157,6 +159,10 @@ impl House {
 
     pub(crate) fn limits(&self) -> Arc<Limits> {
         Arc::clone(&locked(&self.limits))
+    }
+
+    pub(crate) fn slack_secrets(&self) -> Arc<SlackSecrets> {
+        Arc::clone(&locked(&self.slack_secrets))
     }
 
     /// The address to really ask for a URL of the hub's: the public address may not lead to this machine.

@@ -167,6 +167,24 @@ def give_again(function, body):
     return json.loads(answer["Payload"].read())
 
 
+def replace_secret(name, value):
+    """Gives a secret of the Parameter Store another value, as an operator does."""
+    client("ssm").put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+
+
+def end_waits(table):
+    """Makes every effect of a bridge that waits for its next attempt due now."""
+    name = resources()[table]
+    for row in scan(name):
+        if row.get("st") == "waiting":
+            client("dynamodb").update_item(
+                TableName=name,
+                Key={key: {"S": row[key]} for key in ("pk", "sk")},
+                UpdateExpression="SET due = :now",
+                ExpressionAttributeValues={":now": {"N": str(int(time.time() * 1000))}},
+            )
+
+
 def timers():
     """How many timers the gate has, and how many of them wait for the Scheduler."""
     schedules = client("scheduler").list_schedules(NamePrefix=f"{STACK}-")["Schedules"]
@@ -365,14 +383,19 @@ def watch_keys():
     threading.Thread(target=watch, daemon=True).start()
 
 
-def kill(function):
-    """Kills the processes of a function (or of all, if empty) at once; gives how many."""
+def processes_of(function):
+    """The ids of the processes of a function, or of all, if empty."""
     name = resources()[f"{function}Function"] if function else None
-    victims = [
+    return sorted(
         process
         for process, environment in processes().items()
         if name in (None, environment["AWS_LAMBDA_FUNCTION_NAME"])
-    ]
+    )
+
+
+def kill(function):
+    """Kills the processes of a function (or of all, if empty) at once; gives how many."""
+    victims = processes_of(function)
     for process in victims:
         os.kill(process, signal.SIGKILL)
     return len(victims)
@@ -592,6 +615,8 @@ DEEDS = {
     "redrive": redrive,
     "send": send,
     "give-again": give_again,
+    "replace-secret": replace_secret,
+    "end-waits": end_waits,
     "timers": timers,
     "let-the-scheduler-wake": let_the_scheduler_wake,
     "connections": connections,
@@ -614,6 +639,7 @@ DEEDS = {
     "deny": deny,
     "allow": allow,
     "kill": kill,
+    "processes-of": processes_of,
     "set": set_variable,
     "describe": describe,
 }

@@ -129,7 +129,7 @@ async fn let_in(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> 
 
 /// The page for a browser; for everybody else the first steps.
 async fn overview(request: Request) -> Response {
-    if pages::wants_page(request.headers()) {
+    if switchboard_hosts::pages::wants_page(request.headers()) {
         return pages::sandbox_page(&request);
     }
     Json(json!({

@@ -16,7 +16,7 @@ use super::{done, read, refuse};
 use crate::faults::Fault;
 use crate::house::{House, locked};
 use crate::notices::Notices;
-use crate::settings::{Behaviour, SlackLimits, TwilioLimits};
+use crate::settings::{Behaviour, SlackLimits, SlackSecrets, TwilioLimits};
 use crate::slack::Workspace;
 use crate::twilio::Texts;
 
@@ -167,6 +167,7 @@ async fn reset(State(house): State<Arc<House>>) -> Response {
     house.buckets.clear();
     *locked(&house.behaviour) = Arc::new(house.settings.behaviour.clone());
     *locked(&house.limits) = Arc::new(house.settings.limits.clone());
+    *locked(&house.slack_secrets) = Arc::new(SlackSecrets::of(&house.settings.slack));
     {
         let mut texts = locked(&house.texts);
         let under_way = texts.under_way;

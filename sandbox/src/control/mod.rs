@@ -15,6 +15,7 @@
 //! | `POST /slack/command` | `command`, `text`, `user`, `channel` → `reply`, `response_url`, `webhook` |
 //! | `POST /slack/press` | `channel`, `ts`, `user`, `action_id`? or `value`? |
 //! | `POST /slack/verify` | sends url_verification → `verified` |
+//! | `POST /slack/secrets` | `bot_token`?, `signing_secret`?: replaces them, as an admin of the app does; the old ones hold no more |
 //! | `GET`, `POST`, `DELETE /faults?provider=` | `provider`, `method`?, `kind`, `only`?, `times`? or `probability`?, `status`?, `retry_after_s`?, `error`?, `delay_ms`?, `copies`? (`faults`) |
 //! | `GET`, `POST /limits` | `twilio`, `slack`: `"off"`, `"real"` or their numbers (`settings`) |
 //! | `GET`, `POST /behaviour` | any part of `Behaviour` (`settings`) |

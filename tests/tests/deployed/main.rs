@@ -10,6 +10,7 @@ mod handling;
 mod moving;
 mod needed;
 mod queues;
+mod secrets;
 mod sustained;
 
 use switchboard_stories::House;

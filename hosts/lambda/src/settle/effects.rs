@@ -133,10 +133,8 @@ impl Settler {
                 Err(failure) => return self.failed(of, row, failure).await,
             };
             let mut next = row.clone();
-            let permit = match permit {
-                Permitted { permit: Permit::Needless(_), .. } if row.unsure => Permitted::go(),
-                other => other,
-            };
+            let wanted = !matches!(permit.permit, Permit::Needless(_));
+            let permit = if row.unsure && !wanted { Permitted::go() } else { permit };
             match &permit.permit {
                 Permit::Go => (next.state, next.due) = (State::Trying, now.plus(TRYING)),
                 Permit::NotBefore(due) => (next.state, next.due) = (State::Waiting, *due),
@@ -145,7 +143,7 @@ impl Settler {
                 }
             }
             match self.save(of, row, next, permit.writes, Vec::new(), now).await? {
-                Moved::Written => break Some(permit.permit),
+                Moved::Written => break Some((permit.permit, wanted)),
                 Moved::Overtaken => return Ok(None),
                 Moved::Conflict | Moved::Late if conflicts.again().await => {}
                 Moved::Conflict | Moved::Late => break None,
@@ -154,13 +152,21 @@ impl Settler {
         drop(conflicts);
         match permitted {
             None => self.failed(of, row, conflicts::overtaken()).await,
-            Some(Permit::NotBefore(_)) => Ok(None),
-            Some(Permit::Settled(report) | Permit::Needless(report)) => Ok(Some(Settlement::Done(report))),
-            Some(Permit::Go) => self.go(of, row).await,
+            Some((Permit::NotBefore(_), _)) => Ok(None),
+            Some((Permit::Settled(report) | Permit::Needless(report), _)) => {
+                Ok(Some(Settlement::Done(report)))
+            }
+            Some((Permit::Go, wanted)) => self.go(of, row, wanted).await,
         }
     }
 
-    async fn go(&self, of: &Of<'_>, row: &mut EffectRow) -> Result<Option<Settlement>, Failure> {
+    /// One attempt. Not `wanted`: it is only looked for.
+    async fn go(
+        &self,
+        of: &Of<'_>,
+        row: &mut EffectRow,
+        wanted: bool,
+    ) -> Result<Option<Settlement>, Failure> {
         let ground = Ground {
             http: &self.http,
             blobs: &self.blobs,
@@ -180,11 +186,13 @@ impl Settler {
             Attempted::Acted(Err(failure)) => self.failed(of, row, failure).await,
             Attempted::Looked(Ok(None)) => {
                 // The provider knows nothing of it: do it (again). This is the window that its API leaves open.
-                info!(
-                    listener = of.origin.listener,
-                    metric = "effects_tried_again_unsure",
-                    "tried again unsure"
-                );
+                if wanted {
+                    info!(
+                        listener = of.origin.listener,
+                        metric = "effects_tried_again_unsure",
+                        "tried again unsure"
+                    );
+                }
                 let mut next = row.clone();
                 (next.unsure, next.state, next.due) = (false, State::Waiting, crate::now());
                 self.save_plain(of, row, next).await
@@ -280,3 +288,6 @@ impl Settler {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -99,8 +99,8 @@ pub(crate) struct Writer {
     hearing: Hearing,
     effects: HashMap<i64, EffectRow>,
     sleeping: BinaryHeap<Reverse<(i64, i64)>>,
-    /// Attempts under way, with their listener.
-    in_flight: HashMap<i64, usize>,
+    /// Attempts under way.
+    in_flight: HashMap<i64, UnderWay>,
     next_effect: i64,
     next_position: i64,
     next_timer: Option<i64>,
@@ -130,6 +130,14 @@ struct Batch {
     /// What was reported, should it have to be put back.
     attempted: Vec<Attempted>,
     sealed: Sealed,
+}
+
+/// An attempt that has not ended.
+#[derive(Clone, Copy)]
+struct UnderWay {
+    listener: usize,
+    /// Not needless: where it is looked for and not found, it is tried again.
+    wanted: bool,
 }
 
 /// For whom an outcome is applied.

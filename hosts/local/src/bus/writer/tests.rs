@@ -150,9 +150,7 @@ fn what_is_not_wanted_any_more_is_looked_for_where_it_may_have_happened_and_not_
     desk.turn();
     // Of the first the end is unknown, and it happened; of the second too, and it did not; the third waits for a place.
     desk.carry_out(false);
-    let (id, ..) = desk.under_way.lock().unwrap().pop_front().unwrap();
-    let result = AttemptResult::Acted(Err(Failure::unsure("no answer")));
-    desk.inbox.attempted(Attempted { effect: id, result, exchanges: Vec::new() });
+    desk.lose();
     desk.knock("c c2").unwrap();
     for text in ["a1", "b1", "c2"] {
         desk.knock(&format!("unwanted {text}")).unwrap();
@@ -161,6 +159,16 @@ fn what_is_not_wanted_any_more_is_looked_for_where_it_may_have_happened_and_not_
     assert_eq!((desk.done("a"), desk.done("b"), desk.done("c")), (vec!["a1"], vec![], vec!["c1"]));
     assert_eq!(desk.ends_of("a1"), ["done"], "it stands there, so it is known to");
     assert_eq!((desk.ends_of("b1"), desk.ends_of("c2")), (vec![UNWANTED.into()], vec![UNWANTED.into()]));
+    let counted =
+        |desk: &Desk| desk.writer.parts.metrics.tried_again_unsure.with_label_values(&["echo.out"]).get();
+    assert_eq!(counted(&desk), 0, "what was only looked for was not tried again");
+
+    // What is wanted and not found is.
+    desk.knock("d d1").unwrap();
+    desk.turn();
+    desk.lose();
+    desk.drain();
+    assert_eq!((desk.done("d"), counted(&desk)), (vec!["d1"], 1));
 }
 
 #[test]
