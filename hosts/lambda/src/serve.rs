@@ -20,9 +20,11 @@ use crate::blobs::Bucket;
 use crate::bus::Bus;
 use crate::clients::Clients;
 use crate::configuration::Configuration;
+use crate::devices::{self, Broker};
 use crate::functions::{self, Function, Role};
 use crate::handled::Handled;
 use crate::journal::Journal;
+use crate::notices::Topics;
 use crate::page::Page;
 use crate::queue::Queue;
 use crate::schedules::Schedules;
@@ -252,6 +254,8 @@ async fn build(
                 http: clients.http.clone(),
                 // Only bridges with files have a bucket; the others never name one.
                 blobs: Bucket::new(clients, configuration.get("SWITCHBOARD_MEDIA").unwrap_or("none")),
+                notices: Topics::new(clients),
+                devices: Broker::new(clients.signer.clone(), configuration.get(devices::PLACE))?,
                 line: stage.map(|stage| Line::new(clients.signer.clone(), stage)),
                 shown: Arc::default(),
                 turns: Arc::new(Semaphore::new(1)),

@@ -11,5 +11,6 @@ pub mod handover;
 pub mod http;
 pub mod limits;
 pub mod pages;
+mod recorded;
 pub mod rooms;
 pub mod sign_in;

@@ -53,6 +53,8 @@ use tracing::{error, warn};
 
 use crate::blobs::Bucket;
 use crate::bus::Bus;
+use crate::devices::Broker;
+use crate::notices::Topics;
 use crate::queue::{Letter, Queue, Reminder};
 use crate::sockets::Line;
 use crate::store::{Table, TableView};
@@ -84,6 +86,8 @@ pub(crate) struct Settler {
     pub(crate) dead_letters: Option<Queue>,
     pub(crate) http: Client,
     pub(crate) blobs: Bucket,
+    pub(crate) notices: Topics,
+    pub(crate) devices: Broker,
     /// The way to connected sockets, where the bridge has some.
     pub(crate) line: Option<Line>,
     /// What is to be shown on them when what it is about has been stored.
