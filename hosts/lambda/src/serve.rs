@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use switchboard_bridges::settings::LINK_KEY;
 use switchboard_core::{Door, DoorAccess, Links, Secret};
 use switchboard_hosts::again::DOOR_POLICY;
 use switchboard_rules::wiring::Rule;
@@ -192,7 +193,7 @@ async fn build(
     refused: &Arc<AtomicBool>,
 ) -> Result<(Function, Parts)> {
     let configuration = Configuration::read(environment.clone(), &clients.signer).await?;
-    let settings = configuration.settings()?;
+    let settings = configuration.settings(Some(handler))?;
     let token = configuration.get("SWITCHBOARD_TOKEN").map(Secret::new);
     let links = settings.links.clone();
     let bucket =
@@ -209,7 +210,7 @@ async fn build(
     let mut page = None;
     let role = match (&function.role, bridge) {
         (Role::Media, _) => {
-            configuration.require("SWITCHBOARD_LINK_KEY")?;
+            configuration.require(LINK_KEY)?;
             RoleParts::Media(bucket()?)
         }
         (Role::Journal, _) => {

@@ -149,6 +149,7 @@ impl Configuration {
                 &["chat"]
             },
             document: self.document.clone(),
+            made_for: None,
         }
     }
 }

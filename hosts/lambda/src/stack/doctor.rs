@@ -121,7 +121,7 @@ async fn rooms(clients: &Clients, function: &Deployed) -> Option<String> {
     let environment =
         named.filter_map(|name| Some((name.to_owned(), function.value(name)?.to_owned()))).collect();
     let read = Configuration::read(environment, &clients.signer).await;
-    match read.and_then(|configuration| configuration.settings()) {
+    match read.and_then(|configuration| configuration.settings(None)) {
         Ok(settings) if settings.rooms.iter().next().is_none() => {
             Some("there is no room — to mend it: deploy with RoomsAndPolicy".to_owned())
         }
