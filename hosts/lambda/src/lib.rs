@@ -41,6 +41,8 @@ mod signed;
 pub mod store;
 
 #[cfg(test)]
+mod scripted;
+#[cfg(test)]
 mod trouble;
 
 pub use clients::Clients;
