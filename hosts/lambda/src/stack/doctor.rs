@@ -7,8 +7,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use switchboard_core::Http;
 
-use super::{Deployed, chat, next};
-use crate::configuration::{Configuration, references};
+use super::{Deployed, chat, configured, next};
+use crate::configuration::references;
 use crate::secrets::Kept;
 use crate::{Clients, moving};
 
@@ -161,11 +161,7 @@ async fn dead_letters(clients: &Clients, queue: &str) -> Option<String> {
 }
 
 async fn rooms(clients: &Clients, function: &Deployed) -> Option<String> {
-    let named = ["SWITCHBOARD_PARAMETERS", "SWITCHBOARD_SECRETS_IN"].into_iter();
-    let environment =
-        named.filter_map(|name| Some((name.to_owned(), function.value(name)?.to_owned()))).collect();
-    let read = Configuration::read(environment, &clients.signer).await;
-    match read.and_then(|configuration| configuration.settings()) {
+    match configured(clients, function).await {
         Ok(settings) if settings.rooms.iter().next().is_none() => {
             Some("there is no room — to mend it: deploy with RoomsAndPolicy".to_owned())
         }

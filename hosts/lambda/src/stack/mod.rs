@@ -13,8 +13,10 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use serde::Deserialize;
+use switchboard_bridges::Settings;
 
 use crate::Clients;
+use crate::configuration::Configuration;
 
 /// One function of the stack.
 #[derive(Debug, Clone, Deserialize)]
@@ -96,6 +98,17 @@ pub async fn functions(clients: &Clients, stack: &str) -> Result<Vec<Deployed>> 
     }
     found.sort_by(|one, other| one.function_name.cmp(&other.function_name));
     Ok(found)
+}
+
+/// What a function is configured with, read as the function reads it.
+///
+/// # Errors
+/// What it refers to and is not there, or is wrong.
+pub(crate) async fn configured(clients: &Clients, function: &Deployed) -> Result<Settings> {
+    let named = ["SWITCHBOARD_PARAMETERS", "SWITCHBOARD_SECRETS_IN"].into_iter();
+    let environment =
+        named.filter_map(|name| Some((name.to_owned(), function.value(name)?.to_owned()))).collect();
+    Configuration::read(environment, &clients.signer).await?.settings()
 }
 
 #[cfg(test)]
