@@ -98,7 +98,7 @@ pub(super) async fn received(
     let errand = errand.map_err(|_| Failure::bug("an errand of ours that we cannot read"))?;
     let (channel, deed) = match errand {
         Errand::Upload(upload) => (upload.channel.clone(), Deed::Upload(upload)),
-        Errand::Withdraw { channel, files } => (channel, Deed::Withdraw { files }),
+        Errand::Withdraw { channel, files, .. } => (channel, Deed::Withdraw { files }),
         Errand::Fetch { said } => {
             // The room may have lost its channel since.
             let Some(room) = slack.channels.get(&said.channel) else { return Ok(Outcome::nothing()) };

@@ -19,6 +19,8 @@ use super::{smart, wire::STATUS_PATH};
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Task {
     FetchFiles(Draft),
+    /// Of files that were given up, take those that are here.
+    GatherFiles(Draft),
     SendText(SendText),
 }
 
@@ -71,6 +73,10 @@ pub(super) enum Done {
 const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 /// What Twilio puts before the text of a trial account.
 const TRIAL_PREFIX: &str = "Sent from your Twilio trial account - ";
+/// Waiting as long as Twilio says costs no attempt, so it is never so short that we only ask and ask, nor so long that one
+/// mistaken answer stops a phone's lane for good.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 const FIND_PAGE_SIZE: usize = 50;
 const FIND_PAGES: usize = 4;
 
@@ -153,7 +159,7 @@ fn refused(response: &http::Response<Bytes>) -> Result<Done, Failure> {
 
 fn retry_after(response: &http::Response<Bytes>) -> Option<Duration> {
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    Some(Duration::from_secs(seconds).clamp(SHORTEST_PAUSE, LONGEST_PAUSE))
 }
 
 /// Asks Twilio whether it has texts like this one, made since we first tried. Which of them is this one only

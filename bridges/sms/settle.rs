@@ -8,25 +8,10 @@ use switchboard_core::{
     Address, Event, EventId, Expect, Failure, Outcome, Settlement, Surface, Timestamp, View,
 };
 
-use super::act::{Done, Draft, SendText};
+use super::act::{Done, SendText};
 use super::codes::{self, Verdict};
 use super::store::{self, Claim, Delivery, Phone, Stored};
 use super::wire::{self, Callback};
-use super::{decide, media};
-
-/// The files of a message are here, or will not come: post it.
-pub(super) fn fetched(draft: Draft, settlement: &Settlement, now: Timestamp) -> Result<Outcome, Failure> {
-    let attachments = match settlement {
-        Settlement::Done(report) => match report.read()? {
-            Done::Fetched { attachments } => attachments,
-            other => return Err(Failure::bug(format!("files were fetched and the report is {other:?}"))),
-        },
-        Settlement::GaveUp(_) => media::notes(&draft, "it could not be fetched from Twilio"),
-    };
-    let mut message = draft.message;
-    message.attachments = attachments;
-    Ok(Outcome { events: vec![decide::posted(&draft.sid, message, now)], ..Outcome::default() })
-}
 
 /// A text has been sent, or has not.
 pub(super) async fn sent(
