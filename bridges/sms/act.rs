@@ -12,6 +12,7 @@ use switchboard_core::{
 
 use super::codes::{self, Verdict};
 use super::config::{Config, Sender};
+use super::store::Unsent;
 use super::wire::{self, ErrorBody, MessageList, MessageResource, RemoteFile};
 use super::{smart, wire::STATUS_PATH};
 
@@ -22,6 +23,28 @@ pub(super) enum Task {
     /// Of files that were given up, take those that are here.
     GatherFiles(Draft),
     SendText(SendText),
+    /// Wait until a text that its carrier did not take may be sent once more.
+    Wait(SendAgain),
+}
+
+/// The payload of `MessageReceived`: the bridge's errands to itself.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Errand {
+    Again { again: SendAgain },
+    Fetch(Draft),
+}
+
+/// A text that Twilio took and its carrier did not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct SendAgain {
+    /// The delivery that failed.
+    pub(super) delivery: EventId,
+    pub(super) to: PhoneNumber,
+    pub(super) text: Unsent,
+    pub(super) message_id: Option<MessageId>,
+    pub(super) room: Option<RoomName>,
+    pub(super) not_before: Timestamp,
 }
 
 /// A message whose files are still with Twilio: the payload of `MessageReceived`.
@@ -40,6 +63,9 @@ pub(super) struct SendText {
     pub(super) to: PhoneNumber,
     pub(super) body: String,
     pub(super) media_urls: Vec<String>,
+    /// The files of these links.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) files: Vec<Attachment>,
     /// What it counts as.
     pub(super) segments: u32,
     pub(super) message_id: Option<MessageId>,
@@ -65,6 +91,8 @@ pub(super) enum Done {
     NotInRoom,
     /// What it tells was withdrawn before it was sent.
     Withdrawn,
+    /// The time has come.
+    Waited,
     /// It cannot be.
     Failed { code: u32 },
 }
@@ -111,7 +139,7 @@ fn form(config: &Config, task: &SendText) -> String {
     if config.section.smart_encoding {
         form.append_pair("SmartEncoded", "true");
     }
-    if config.section.status_callbacks && config.reachable {
+    if config.is_told() {
         form.append_pair("StatusCallback", &status_callback(config, &task.delivery));
     }
     form.finish()
@@ -135,7 +163,7 @@ fn refused(response: &http::Response<Bytes>) -> Result<Done, Failure> {
     if let Some((code, (verdict, _))) = known {
         return match verdict {
             Verdict::OptedOut => Ok(Done::OptedOut { code: Some(code) }),
-            Verdict::Failed => Ok(Done::Failed { code }),
+            Verdict::Failed | Verdict::Noteworthy | Verdict::Loop => Ok(Done::Failed { code }),
             Verdict::Mend => Err(Failure::refuse(status, codes::reason(code))),
             Verdict::Later(unless_told) => {
                 let after = retry_after(response).unwrap_or(unless_told);

@@ -11,7 +11,7 @@ use switchboard_core::{
     RoomName, Sender, SmsAccess, Surface, Timestamp, View, Write,
 };
 
-use super::act::{Draft, SendText, Task};
+use super::act::{Draft, Errand, SendText, Task};
 use super::config::Config;
 use super::store::{self, NewText, Pace, Phone, Stored};
 use super::wire::{self, Inbound};
@@ -282,11 +282,17 @@ pub(super) fn posted(sid: &str, message: Message, now: Timestamp) -> Event {
     Event::new(id, "sms", now, Detail::MessagePosted(MessageSaid::new(message)))
 }
 
-/// A message with files: fetch them.
+/// An errand: a message with files, which are to be fetched; a text that is to be sent once more, in a while.
 pub(super) fn received(received: &MessageReceived) -> Result<Outcome, Failure> {
-    let draft: Draft = serde::Deserialize::deserialize(&received.payload)
-        .map_err(|error| Failure::bug(format!("a draft cannot be read: {error}")))?;
-    let effect = Effect::new("twilio/media", &Task::FetchFiles(draft))?;
+    let errand: Errand = serde::Deserialize::deserialize(&received.payload)
+        .map_err(|error| Failure::bug(format!("an errand of ours that we cannot read: {error}")))?;
+    let effect = match errand {
+        Errand::Fetch(draft) => Effect::new("twilio/media", &Task::FetchFiles(draft))?,
+        Errand::Again { again } => {
+            let not_before = Some(again.not_before);
+            Effect { not_before, ..Effect::new("twilio/again", &Task::Wait(again))? }
+        }
+    };
     Ok(Outcome { effects: vec![effect], ..Outcome::default() })
 }
 
@@ -315,7 +321,8 @@ pub(super) async fn requested(
         delivery: event.id.clone(),
         to: requested.lane.clone(),
         body,
-        media_urls: files.iter().map(|blob| config.links.media(blob, until)).collect(),
+        media_urls: files.iter().map(|(blob, _)| config.links.media(blob, until)).collect(),
+        files: files.iter().map(|(_, file)| (*file).clone()).collect(),
         segments,
         message_id: requested.message_id.clone(),
         change: requested.change,

@@ -154,6 +154,22 @@ pub(super) struct Delivery {
     /// The day on which its segments were counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) counted: Option<String>,
+    /// What it says, until it is known that the carrier took it: so long it may be sent once more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unsent: Option<Unsent>,
+    /// It is that once more, and there is no third time.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) last: bool,
+}
+
+/// What a text says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Unsent {
+    pub(super) text: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) attachments: Vec<Attachment>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) change: Option<Change>,
 }
 
 impl Delivery {
@@ -172,6 +188,9 @@ impl Delivery {
             return None;
         }
         self.status = Some(status.to_owned());
+        if matches!(reported, DeliveryStatus::Delivered) {
+            self.unsent = None;
+        }
         (before.map(|(_, status)| status) != Some(reported)).then_some(reported)
     }
 }
