@@ -45,6 +45,8 @@ pub(super) enum Deed {
     Withdraw { files: Vec<String> },
     /// Learn what is missing to say a message.
     Fetch(Box<Fetch>),
+    /// Of its files, which were given up, take those that are here.
+    Gather(Box<Fetch>),
 }
 
 /// A message to show.

@@ -217,7 +217,8 @@ pub(super) async fn permit(deed: &Deed, view: &dyn View) -> Result<Permitted, Fa
         | Deed::Delete { .. }
         | Deed::React { .. }
         | Deed::Withdraw { .. }
-        | Deed::Fetch(_) => None,
+        | Deed::Fetch(_)
+        | Deed::Gather(_) => None,
     };
     Ok(match done {
         Some(done) => Permitted { permit: Permit::Settled(Report::new(&done)?), writes: Vec::new() },

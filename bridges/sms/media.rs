@@ -143,7 +143,8 @@ async fn fetch(config: &Config, file: &RemoteFile, ports: &Ports<'_>) -> Result<
             return Err(Missing::Note("it is kept on a host that is not allowed"));
         }
         let mut request = http::Request::get(url.as_str());
-        if takes_credentials(config, &url) {
+        let credentials = takes_credentials(config, &url);
+        if credentials {
             request = request.header(AUTHORIZATION, config.authorization());
         }
         let request = request.body(Bytes::new()).map_err(|_| Missing::Note("Twilio gave no link to it"))?;
@@ -159,6 +160,10 @@ async fn fetch(config: &Config, file: &RemoteFile, ports: &Ports<'_>) -> Result<
                 let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
                 let location = location.ok_or(Missing::Note("Twilio's storage sent us nowhere"))?;
                 url = url.join(location).map_err(|_| Missing::Note("Twilio's storage sent us nowhere"))?;
+            }
+            401 if credentials => {
+                let reason = "Twilio refuses the credentials for a file".to_owned();
+                return Err(Missing::Later(Failure::Retry { reason, after: None, credentials }));
             }
             status @ (401 | 408 | 425 | 429 | 500..) => {
                 return Err(Missing::Later(Failure::retry(format!("a file's host answered {status}"))));

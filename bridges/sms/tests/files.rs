@@ -334,6 +334,19 @@ impl switchboard_core::Http for Slow {
 }
 
 #[test]
+fn a_401_of_the_api_is_about_our_credentials_and_one_of_the_storage_is_not() {
+    let house = joined(&environment());
+    let effect = effect(&house, &with_files(&[(API_FILE, "image/jpeg")]));
+    let no = || ScriptedHttp::answer(401, &[], "");
+    for (answers, ours) in [(vec![no()], true), (vec![to(STORED), no()], false)] {
+        match house.act(&effect, answers).0.unwrap_err() {
+            Failure::Retry { after: None, credentials, .. } => assert_eq!(credentials, ours),
+            other => panic!("each attempt counts: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn ten_slow_files_take_the_time_of_one() {
     let house = joined(&environment());
     let effect = effect(&house, &with_files(&[(API_FILE, "image/jpeg"); 10]));
