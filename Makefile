@@ -174,8 +174,11 @@ deploy: package pages $(SAM)/.done
 	$(CARGO) run --quiet --release --locked --package switchboard-lambda --bin switchboard-aws -- pages --stack $(STACK)
 	$(CARGO) run --quiet --release --locked --package switchboard-lambda --bin switchboard-aws -- next --stack $(STACK)
 
-## Removes the stack. Tables and files stay, unless it was deployed with KeepDataOnDelete=no.
+## Removes the stack. What people have said stays, unless it was deployed with KeepDataOnDelete=no: then its files are
+## deleted first, since no bucket goes that has some.
 destroy: $(SAM)/.done
+	$(CARGO) run --quiet --release --locked --package switchboard-lambda --bin switchboard-aws -- clear \
+		--stack $(STACK) $(if $(filter --no-prompts,$(DESTROY)),--yes)
 	SAM_CLI_TELEMETRY=0 $(SAM)/bin/sam delete --stack-name $(STACK) $(DESTROY)
 
 ## The long tests: 200 kills; an hour of random rules and events; every story told of the deployed house; what that

@@ -79,7 +79,18 @@ async fn what_make_deploys_it_deploys_again_and_removes() {
     let kind = page.headers()["content-type"].to_str().expect("text").to_owned();
     assert_eq!((page.status().as_u16(), &*kind), (200, "text/html; charset=utf-8"));
 
-    make(&emulator, &["destroy", "DESTROY=--no-prompts"]).await;
+    // What somebody has sent stands in the way of removing its bucket.
+    let media = resources["Media"].as_str().expect("a bucket");
+    let place = |bucket: &str, file: &str| format!("{}/{bucket}/{file}", emulator.endpoint());
+    let client = reqwest::Client::new();
+    let sent = client.put(place(media, "blob_1")).body("a picture").send().await.expect("an answer");
+    assert!(sent.status().is_success(), "{}", sent.status());
+    let said = make(&emulator, &["destroy", "DESTROY=--no-prompts"]).await;
+    assert!(said.contains(" files are deleted"), "{said}");
+    for bucket in [media, bucket] {
+        let gone = reqwest::get(place(bucket, "?list-type=2")).await.expect("an answer");
+        assert_eq!(gone.status().as_u16(), 404, "{bucket}");
+    }
     let gone = String::from_utf8_lossy(&ask(&emulator, "resources").await.stderr).into_owned();
     assert!(gone.contains("does not exist"), "{gone}");
     emulator.stop().await;

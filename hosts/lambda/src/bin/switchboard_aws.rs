@@ -1,11 +1,12 @@
 //! `switchboard-aws`: looks after the stack on AWS, with the credentials of the environment.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use switchboard_lambda::stack::{self, doctor, next, pages};
+use switchboard_lambda::stack::{self, clear, doctor, next, pages};
 use switchboard_lambda::{Clients, moving};
 
 /// Looks after the stack on AWS, with the credentials and the region of the environment.
@@ -31,6 +32,12 @@ enum Command {
     },
     /// Prints what the providers are to be given: webhook addresses and the Slack app's manifest.
     Next,
+    /// Deletes the files of a stack that keeps nothing, so that it can be removed
+    Clear {
+        /// Without asking
+        #[arg(long)]
+        yes: bool,
+    },
     /// Has every listener stop listening; their queues keep what comes
     Pause,
     /// Has every listener listen again
@@ -62,12 +69,17 @@ async fn main() -> ExitCode {
 /// Whether all is well.
 async fn run(arguments: Arguments) -> Result<bool> {
     let clients = Clients::of_operator().await?;
-    let functions = stack::functions(&clients, &arguments.stack).await?;
+    let functions = match arguments.command {
+        // A stack whose removal stopped half-way may have none any more.
+        Command::Clear { .. } => Vec::new(),
+        _ => stack::functions(&clients, &arguments.stack).await?,
+    };
     let said = |said: Result<String>| {
         println!("{}", said?);
         Ok(true)
     };
     match arguments.command {
+        Command::Clear { yes } => clear_files(&clients, &arguments.stack, yes).await,
         Command::Pause => said(moving::pause(&clients, &functions).await),
         Command::Resume => said(moving::resume(&clients, &functions).await),
         Command::Export { file } => said(Box::pin(moving::export(&clients, &functions, &file)).await),
@@ -93,4 +105,24 @@ async fn run(arguments: Arguments) -> Result<bool> {
             Ok(findings.iter().all(|finding| finding.wrong.is_none()))
         }
     }
+}
+
+/// Whether the stack can be removed: it keeps its files, or has none any more.
+async fn clear_files(clients: &Clients, stack: &str, yes: bool) -> Result<bool> {
+    if clear::keeps_data(clients, stack).await? {
+        println!("{stack} keeps what people have said (KeepDataOnDelete=yes): its files stay");
+        return Ok(true);
+    }
+    if !yes {
+        print!("Every file of the stack is deleted now, and nobody has it any more. Type {stack} to go on: ");
+        std::io::stdout().flush()?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        if answer.trim() != stack {
+            println!("nothing is deleted");
+            return Ok(false);
+        }
+    }
+    println!("{} files are deleted", clear::clear(clients, stack).await?);
+    Ok(true)
 }

@@ -4,6 +4,7 @@
 //! Everything is read from the functions' own environments: they name the tables, the queues and the parameters.
 
 mod chat;
+pub mod clear;
 pub mod doctor;
 pub mod next;
 pub mod pages;
