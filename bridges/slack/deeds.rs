@@ -19,7 +19,12 @@ pub(super) enum Errand {
     /// Bring a message's files into the thread of its post.
     Upload(Upload),
     /// Take files away that came too late: their message was withdrawn while they were brought.
-    Withdraw { channel: String, files: Vec<String> },
+    Withdraw {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message_id: Option<MessageId>,
+        channel: String,
+        files: Vec<String>,
+    },
 }
 
 /// One effect.
@@ -40,6 +45,8 @@ pub(super) enum Deed {
     Withdraw { files: Vec<String> },
     /// Learn what is missing to say a message.
     Fetch(Box<Fetch>),
+    /// Of its files, which were given up, take those that are here.
+    Gather(Box<Fetch>),
 }
 
 /// A message to show.

@@ -41,6 +41,7 @@ use crate::settings::{ConfigError, Keys, Settings};
 mod commands;
 mod decide;
 mod intake;
+mod late;
 mod relay;
 
 mod act;
@@ -288,6 +289,7 @@ impl Bridge for Slack {
             Deed::Post(post) => relay::settle_post(self, post, settlement, now, view).await,
             Deed::Upload(upload) => relay::settle_upload(self, upload, settlement, now, view).await,
             Deed::Fetch(fetch) => intake::settle_fetch(self, *fetch, settlement, now, view).await,
+            Deed::Gather(fetch) => late::settle_gather(self, *fetch, settlement, now, view).await,
             Deed::Update { .. } | Deed::Delete { .. } | Deed::React { .. } | Deed::Withdraw { .. } => {
                 Ok(Outcome::nothing())
             }

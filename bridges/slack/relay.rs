@@ -217,7 +217,8 @@ pub(super) async fn permit(deed: &Deed, view: &dyn View) -> Result<Permitted, Fa
         | Deed::Delete { .. }
         | Deed::React { .. }
         | Deed::Withdraw { .. }
-        | Deed::Fetch(_) => None,
+        | Deed::Fetch(_)
+        | Deed::Gather(_) => None,
     };
     Ok(match done {
         Some(done) => Permitted { permit: Permit::Settled(Report::new(&done)?), writes: Vec::new() },
@@ -304,7 +305,9 @@ pub(super) async fn settle_upload(
     let place = found.value.unwrap_or_else(|| Place { channel: upload.channel.clone(), ..Place::default() });
     if place.gone {
         let id = EventId::from_cause(&["slack", upload.message_id.as_str(), "withdraw"]);
-        let events = vec![errand(id, &Errand::Withdraw { channel: upload.channel, files }, now)?];
+        let message_id = Some(upload.message_id);
+        let withdraw = Errand::Withdraw { message_id, channel: upload.channel, files };
+        let events = vec![errand(id, &withdraw, now)?];
         return Ok(Outcome { events, ..Outcome::default() });
     }
     let place = Place { files, ..place };
@@ -316,7 +319,13 @@ pub(super) async fn settle_upload(
 pub(super) fn errand(id: EventId, errand: &Errand, now: Timestamp) -> Result<Event, Failure> {
     let payload = serde_json::to_value(errand)
         .map_err(|error| Failure::bug(format!("an errand cannot be written as JSON: {error}")))?;
-    Ok(Event::new(id, "slack", now, Detail::MessageReceived(MessageReceived { payload })))
+    let (message_id, provider_id) = match errand {
+        Errand::Fetch { said } => (Some(said.message_id()), Some(said.ts.as_str().to_owned())),
+        Errand::Upload(upload) => (Some(upload.message_id.clone()), None),
+        Errand::Withdraw { message_id, .. } => (message_id.clone(), None),
+    };
+    let received = MessageReceived { message_id, provider_id, payload };
+    Ok(Event::new(id, "slack", now, Detail::MessageReceived(received)))
 }
 
 fn last_delivery(channel: &str, last: &LastDelivery) -> Result<Write, Failure> {

@@ -141,6 +141,11 @@ impl Config {
         })
     }
 
+    /// Does Twilio tell us how a text fares?
+    pub(super) fn is_told(&self) -> bool {
+        self.section.status_callbacks && self.reachable
+    }
+
     /// The phones of a room's list; none unless `sms = "listed"`.
     pub(super) fn listed(&self, room: &RoomName) -> &[PhoneNumber] {
         self.listed.get(room).map_or(&[], Vec::as_slice)

@@ -1,5 +1,7 @@
 //! Tables: request in, outcome out; effect in, exact request out. Here is the house that they share.
 
+use std::sync::{Arc, Mutex};
+
 use base64::Engine;
 use bytes::Bytes;
 use futures::executor::block_on;
@@ -164,6 +166,27 @@ impl House {
         let (report, _) = self.act(&effect, vec![created(sid)]);
         self.settle(&effect, &Settlement::Done(report.unwrap()))
     }
+}
+
+/// Does something; and what was logged meanwhile.
+fn logged<T>(doing: impl FnOnce() -> T) -> (T, String) {
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    let done = tracing::subscriber::with_default(subscriber, doing);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    (done, text)
 }
 
 fn created(sid: &str) -> Answer {

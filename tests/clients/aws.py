@@ -602,8 +602,8 @@ def allow(function):
 
 
 def describe():
-    """What is deployed: patterns of rules, handlers, what each refers to, and how many batches of a queue are handled
-    at once."""
+    """What is deployed: patterns of rules, handlers, what each refers to, how many batches of a queue are handled at once,
+    and what is watched."""
     known = resources()
     events, functions = client("events"), client("lambda")
     rules = events.list_rules(EventBusName=known["Bus"])["Rules"]
@@ -620,6 +620,24 @@ def describe():
             handlers[mapping["FunctionArn"].split(":")[6]]: mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
             for mapping in mappings
         },
+        "watched": watched(),
+    }
+
+
+def watched():
+    """What wakes somebody: [metric, what it is counted of] of each alarm; [log group, pattern, metric] of each filter."""
+    alarms = [a for page in client("cloudwatch").get_paginator("describe_alarms").paginate() for a in page["MetricAlarms"]]
+    pages = client("logs").get_paginator("describe_metric_filters").paginate()
+    filters = [kept for page in pages for kept in page["metricFilters"]]
+    return {
+        "alarms": [
+            [alarm["MetricName"], *(dimension["Value"] for dimension in alarm["Dimensions"])]
+            for alarm in alarms
+            if resources()["Alarms"] in alarm["AlarmActions"]
+        ],
+        "lines": [
+            [kept["logGroupName"], kept["filterPattern"], kept["metricTransformations"][0]["metricName"]] for kept in filters
+        ],
     }
 
 

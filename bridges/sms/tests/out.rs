@@ -175,6 +175,9 @@ fn twilios_answers_mean() {
     check(ScriptedHttp::answer(302, &[("location", "https://evil.example")], ""), "refuse");
     check(code(429, 20429), "after 5");
     check(ScriptedHttp::answer(429, &[("retry-after", "17")], ""), "after 17");
+    // Neither does a mistaken one stop a phone's lane for months.
+    check(ScriptedHttp::answer(429, &[("retry-after", "9999999999999")], ""), "after 3600");
+    check(ScriptedHttp::answer(429, &[("retry-after", "0")], ""), "after 1");
     check(ScriptedHttp::json(500, ""), "unsure");
     check(code(503, 20503), "unsure");
     check(ScriptedHttp::json(408, ""), "unsure");

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use switchboard_bridges::settings::LINK_KEY;
 use switchboard_core::{Door, DoorAccess, Links, Secret};
 use switchboard_hosts::again::DOOR_POLICY;
+use switchboard_hosts::archive::Archive;
 use switchboard_rules::wiring::Rule;
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
@@ -165,8 +166,8 @@ impl Work {
                 Ok(media::answer(&parts.links, bucket, serde_json::from_str(payload)?).await)
             }
             RoleParts::Journal(journal) => {
-                let keep = |body: String| async move { journal.keep(&body).await };
-                Ok(batch::each(serde_json::from_str(payload)?, keep).await)
+                let hear = |body: String| async move { journal.hear(&body).await };
+                Ok(batch::each(serde_json::from_str(payload)?, hear).await)
             }
         }
     }
@@ -215,7 +216,10 @@ async fn build(
         }
         (Role::Journal, _) => {
             let table = configuration.require("SWITCHBOARD_TABLE")?;
-            RoleParts::Journal(Journal::new(clients.tables.clone(), table))
+            let dead_letters =
+                Queue::new(clients.signer.clone(), configuration.require("SWITCHBOARD_DEAD_LETTERS")?);
+            let keep = Archive::read(&settings.document)?.events;
+            RoleParts::Journal(Journal::new(clients.tables.clone(), table, dead_letters, keep))
         }
         (role, bridge) => {
             let bridge = bridge.context("a function of no bridge")?;

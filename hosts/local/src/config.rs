@@ -10,8 +10,8 @@ use std::time::Duration;
 use switchboard_bridges::settings::{Carries, Document};
 use switchboard_bridges::{ConfigError, Settings};
 use switchboard_core::{Links, Rooms, Secret};
+use switchboard_hosts::archive::Archive;
 use switchboard_rules::wiring::Wiring;
-use toml::Spanned;
 use url::Url;
 
 use crate::outside::MqttUrl;
@@ -109,8 +109,7 @@ impl Configuration {
         }
         .map_err(|error| ConfigError::new(error.to_string()))?;
 
-        let kept: Kept = document.section("archive")?.unwrap_or_default();
-        let (keep, keep_files) = kept.times(&document)?;
+        let archive = Archive::read(&document)?;
 
         if !twilio_is_pretend && public_base_url.is_none() {
             return Err(ConfigError::new("TWILIO_AUTH_TOKEN is set and PUBLIC_BASE_URL is not")
@@ -124,8 +123,8 @@ impl Configuration {
             public_base_url,
             wiring,
             wiring_directory: flags.wiring.clone(),
-            keep,
-            keep_files,
+            keep: archive.events,
+            keep_files: archive.files,
             rooms: Arc::new(rooms),
             mqtt,
             environment: values,
@@ -151,42 +150,6 @@ impl Configuration {
             document: self.document.clone(),
             made_for: None,
         }
-    }
-}
-
-/// `[archive]`: how long what is settled is kept.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Kept {
-    keep_days: Option<Spanned<u64>>,
-    keep_files_days: Option<Spanned<u64>>,
-}
-
-/// What is kept where nothing is said.
-const KEEP_DAYS: u64 = 90;
-
-impl Kept {
-    /// Of what is settled, and of the files of messages; `None` is for ever.
-    fn times(&self, document: &Document) -> Result<(Option<Duration>, Option<Duration>), ConfigError> {
-        let time = |days: u64| (days > 0).then(|| Duration::from_secs(days * 86_400));
-        let wrong = |name: &str, days: &Spanned<u64>, mend: &str| {
-            let what = format!("[archive]: {name} is {}", days.get_ref());
-            Err(document.fault(what, Some(days.span())).mend(mend))
-        };
-        let keep = self.keep_days.as_ref().map_or(KEEP_DAYS, |days| *days.get_ref());
-        if let Some(days) = &self.keep_days
-            && !matches!(days.get_ref(), 0 | 3..=3650)
-        {
-            let mend =
-                "keep at least 3 days, longer than a delivery may be tried, at most 3650, or 0 for ever";
-            return wrong("keep_days", days, mend);
-        }
-        let Some(days) = &self.keep_files_days else { return Ok((time(keep), None)) };
-        if *days.get_ref() != 0 && !(keep.max(3)..=3650).contains(days.get_ref()) {
-            let mend = "keep files at least as long as events (keep_days), at most 3650 days, or 0 for ever";
-            return wrong("keep_files_days", days, mend);
-        }
-        Ok((time(keep), time(*days.get_ref())))
     }
 }
 

@@ -53,12 +53,13 @@ async fn what_is_deployed_agrees_with_the_wiring_and_the_bridges() {
             ));
         }
     }
-    for handler in handlers {
+    for handler in &handlers {
         let (expected, given) = (secrets(handler, &bridges), given(&deployed["references"][handler]));
         if given != expected {
             missing.push(format!("{handler} uses the secrets {expected:?}, and is given {given:?}"));
         }
     }
+    missing.extend(unwatched(&handlers, &deployed["watched"]));
     assert!(missing.is_empty(), "\n{}", missing.join("\n"));
 
     // The operator's program sees the same stack. Its public address is nobody's here.
@@ -103,6 +104,49 @@ fn secrets(function: &str, bridges: &[Arc<dyn Bridge>]) -> BTreeSet<String> {
 fn given(references: &Value) -> BTreeSet<String> {
     let names = references.as_object().into_iter().flatten().map(|(name, _)| name.clone());
     names.filter(|name| name != "SWITCHBOARD_CONFIGURATION").collect()
+}
+
+/// What of a function can go wrong without anybody being woken: it crashes, is throttled, or says that somebody has to
+/// act; a socket is answered 5xx.
+fn unwatched(handlers: &BTreeSet<&str>, watched: &Value) -> Vec<String> {
+    let listed = |list: &str, entry: &Value| watched[list].as_array().expect("a list").contains(entry);
+    let mut missing = Vec::new();
+    for handler in handlers {
+        let function = format!("hub-{}", handler.replace(['.', '_'], "-"));
+        for metric in ["Errors", "Throttles"] {
+            if !listed("alarms", &json!([metric, function])) {
+                missing.push(format!("no alarm watches the {metric} of {handler}"));
+            }
+        }
+        let lines = json!([format!("/aws/lambda/{function}"), "{ $.level = \"ERROR\" }", "hub-error-lines"]);
+        if !listed("lines", &lines) {
+            missing.push(format!("nobody reads the ERRORs of {handler}"));
+        }
+    }
+    let failures = "{ ($.fields.status >= 500) || ($.fields.message = \"a frame could not be handled\") }";
+    let sockets = json!(["/aws/lambda/hub-web-chat-socket", failures, "hub-socket-failures"]);
+    if !listed("lines", &sockets) {
+        missing.push("nobody reads what sockets are refused".to_owned());
+    }
+    for metric in ["hub-error-lines", "hub-socket-failures"] {
+        if !listed("alarms", &json!([metric])) {
+            missing.push(format!("no alarm watches {metric}"));
+        }
+    }
+    missing
+}
+
+/// A metric-math alarm holds ten metrics at most, and CloudFormation fails where one has more; the emulator has none.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-limits.html>
+#[test]
+fn no_alarm_adds_up_more_metrics_than_cloudwatch_takes() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let template = std::fs::read_to_string(root.join("template.yaml")).unwrap();
+    for alarm in template.split("Type: AWS::CloudWatch::Alarm\n").skip(1) {
+        let alarm = alarm.split(" Type: AWS::").next().unwrap_or_default();
+        let metrics = alarm.matches("MetricStat:").count();
+        assert!(metrics <= 10, "{metrics} metrics in one alarm:\n{alarm}");
+    }
 }
 
 #[tokio::test]
