@@ -17,8 +17,8 @@ PAGES := web/dist/index.html
 WEB := $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print)
 
 # The stories that are told of the deployed house too, in `make test`; in `make soak` these besides.
-AWS_STORIES := relay media redelivered
-MORE_AWS_STORIES := words edits providers_failing limits
+AWS_STORIES := relay:: media:: redelivered:: doors::bad_requests doors::what_the_official
+MORE_AWS_STORIES := words:: edits:: providers_failing:: limits:: doors:: commands::
 
 # What `make test` runs beside the stories: every other test program of the workspace (a test says which is missing).
 TESTS := agreement corpus hostile http messages pages tidy wiring
@@ -83,7 +83,7 @@ check-deployed:
 	$(CHECK_TEST) --test deployed
 
 check-there:
-	SWITCHBOARD_STORIES_ON=aws $(CHECK_TEST) --test stories -- $(AWS_STORIES:%=%::)
+	SWITCHBOARD_STORIES_ON=aws $(CHECK_TEST) --test stories -- $(AWS_STORIES)
 
 check-rest:
 	npm run check --prefix web --silent
@@ -188,7 +188,7 @@ soak: setup $(MOTO)/.done
 	SWITCHBOARD_KILLS=200 $(CHECK_TEST) --test stories -- crash:: --nocapture
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(CARGO) test --locked --package switchboard-lambda --lib second_opinion -- --ignored
 	SWITCHBOARD_SOAK_S=3600 $(CARGO) test --release --locked --package switchboard-rules --test agreement -- --nocapture
-	SWITCHBOARD_STORIES_ON=aws $(CHECK_TEST) --test stories -- $(MORE_AWS_STORIES:%=%::)
+	SWITCHBOARD_STORIES_ON=aws $(CHECK_TEST) --test stories -- $(MORE_AWS_STORIES)
 	$(CHECK_TEST) --test deployed -- --ignored --nocapture --test-threads=1
 
 clean:

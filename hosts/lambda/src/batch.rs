@@ -132,3 +132,6 @@ async fn one(settler: &Settler, function: &str, message: &Message) -> Result<(),
         },
     }
 }
+
+#[cfg(test)]
+mod tests;
