@@ -7,6 +7,7 @@
 
 pub mod again;
 pub mod attempt;
+pub mod credentials;
 pub mod handover;
 pub mod http;
 pub mod limits;
