@@ -93,10 +93,14 @@ check-rest:
 	$(CHECK_TEST) --doc
 
 ## The official clients (Python, Node), the emulator of AWS, what checks the template, what drives a browser, Chromium
-## with a font of emoji, and strace.
+## with a font of emoji, an MQTT broker with its clients, and strace.
 setup: $(VENV)/.done $(AWS)/.done $(SAM)/.done $(NODE)/.done $(BROWSER)/.done
 	@command -v strace >/dev/null || { echo "installing strace"; apt-get install -y strace >/dev/null; } \
 		|| { echo "strace is missing and could not be installed: install it and try again" >&2; exit 1; }
+	@{ test -x /usr/sbin/mosquitto || command -v mosquitto >/dev/null; } \
+		&& command -v mosquitto_sub >/dev/null && command -v openssl >/dev/null \
+		|| { echo "installing mosquitto"; apt-get update -qq; apt-get install -y mosquitto mosquitto-clients openssl >/dev/null; } \
+		|| { echo "mosquitto is missing and could not be installed: install it and try again" >&2; exit 1; }
 	@command -v chromium >/dev/null || { echo "installing chromium"; \
 		apt-get update -qq; apt-get install -y chromium fonts-noto-color-emoji >/dev/null; } \
 		|| { echo "chromium is missing and could not be installed: install it and try again" >&2; exit 1; }

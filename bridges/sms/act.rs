@@ -111,7 +111,7 @@ const FIND_PAGES: usize = 4;
 /// Asks Twilio to send a text.
 pub(super) async fn send(config: &Config, task: &SendText, ports: &Ports<'_>) -> Result<Done, Failure> {
     let request = http::Request::post(messages_url(config))
-        .header(AUTHORIZATION, config.authorization())
+        .header(AUTHORIZATION, config.authorization()?)
         .header(ACCEPT, "application/json")
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(Bytes::from(form(config, task)))
@@ -239,7 +239,7 @@ pub(super) fn no_answer(error: &HttpError) -> &'static str {
 
 async fn list(config: &Config, url: &str, ports: &Ports<'_>) -> Result<MessageList, Failure> {
     let request = http::Request::get(url)
-        .header(AUTHORIZATION, config.authorization())
+        .header(AUTHORIZATION, config.authorization()?)
         .header(ACCEPT, "application/json")
         .body(Bytes::new())
         .map_err(|error| Failure::bug(format!("the request cannot be made: {error}")))?;

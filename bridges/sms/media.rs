@@ -145,7 +145,7 @@ async fn fetch(config: &Config, file: &RemoteFile, ports: &Ports<'_>) -> Result<
         let mut request = http::Request::get(url.as_str());
         let credentials = takes_credentials(config, &url);
         if credentials {
-            request = request.header(AUTHORIZATION, config.authorization());
+            request = request.header(AUTHORIZATION, config.authorization().map_err(Missing::Later)?);
         }
         let request = request.body(Bytes::new()).map_err(|_| Missing::Note("Twilio gave no link to it"))?;
         let response = match ports.http.send(request).await {

@@ -24,7 +24,7 @@ use switchboard_core::{
     Outcome, Permitted, Ports, Report, Settlement, Timestamp, View, What,
 };
 
-use crate::settings::{ConfigError, Keys, Settings};
+use crate::settings::{ConfigError, Keys, LINK_KEY, Settings};
 
 mod config;
 mod wire;
@@ -60,13 +60,21 @@ const CONTENT_TYPES: &[&str] = &["application/x-www-form-urlencoded", "applicati
 pub(crate) const KEYS: Keys = Keys {
     names: &[
         "TWILIO_ACCOUNT_SID",
-        "TWILIO_AUTH_TOKEN",
+        AUTH_TOKEN,
         "TWILIO_FROM",
         "TWILIO_MESSAGING_SERVICE_SID",
         "TWILIO_API_BASE",
     ],
     section: "sms",
+    secrets: &[
+        // Twilio signs what it sends with the token that is our password there.
+        (AUTH_TOKEN, &["sms.door", "sms.intake", "sms.out"]),
+        // A status callback's address is signed; the links to a text's files are.
+        (LINK_KEY, &["sms.door", "sms.out"]),
+    ],
 };
+
+const AUTH_TOKEN: &str = "TWILIO_AUTH_TOKEN";
 
 static DECLARATION: Declaration = Declaration {
     name: "sms",

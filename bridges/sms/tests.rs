@@ -8,7 +8,9 @@ use futures::executor::block_on;
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use switchboard_core::event::{Change, RoomChanged, SmsRequested};
-use switchboard_core::memory::{Answer, MemoryBlobs, MemoryStore, ScriptedHttp, SentRequest};
+use switchboard_core::memory::{
+    Answer, MemoryBlobs, MemoryDevices, MemoryNotices, MemoryStore, ScriptedHttp, SentRequest,
+};
 use switchboard_core::{
     Address, Admission, Arrival, ArrivalId, Bridge, Detail, Effect, Event, EventId, Failure, Message,
     MessageId, Outcome, Permit, Ports, Report, Revision, Sender, Settlement, Surface, Timestamp, What,
@@ -139,7 +141,15 @@ impl House {
 
     fn act(&self, effect: &Effect, answers: Vec<Answer>) -> (Result<Report, Failure>, Vec<SentRequest>) {
         let http = ScriptedHttp::new(answers);
-        let report = block_on(self.sms.act(effect, &Ports { http: &http, blobs: &self.blobs }));
+        let report = block_on(self.sms.act(
+            effect,
+            &Ports {
+                http: &http,
+                blobs: &self.blobs,
+                notices: &MemoryNotices::default(),
+                devices: &MemoryDevices::default(),
+            },
+        ));
         (report, http.sent())
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::calls::Calls;
 use crate::faults::Faults;
 use crate::limits::Buckets;
+use crate::notices::{NoticeBoard, Notices};
 use crate::settings::{Behaviour, Limits, Settings, SlackSecrets};
 use crate::slack::Workspace;
 use crate::store::Store;
@@ -93,6 +94,7 @@ impl Sandbox {
             store,
             texts: Mutex::new(Texts::new()),
             workspace: Mutex::new(Workspace::new(&settings.slack)),
+            notices: Mutex::default(),
             http,
             settings,
         });
@@ -110,6 +112,11 @@ impl Sandbox {
             .merge(slack::routes())
             .merge(control::routes())
             .with_state(Arc::clone(&self.house))
+    }
+
+    /// Where the hub publishes notices.
+    pub fn notices(&self) -> NoticeBoard {
+        NoticeBoard(Arc::clone(&self.house))
     }
 
     /// Ends the background work: texts on their way, retries, answers that never come.
@@ -140,6 +147,8 @@ pub(crate) struct House {
     pub(crate) texts: Mutex<Texts>,
     /// Slack's channels, people and files.
     pub(crate) workspace: Mutex<Workspace>,
+    /// What was published to topics. Locked after the others where they are.
+    pub(crate) notices: Mutex<Notices>,
     pub(crate) http: reqwest::Client,
 }
 

@@ -192,6 +192,36 @@ def timers():
     return {"timers": len(rows), "schedules": len(schedules)}
 
 
+def put_off(listener, event, seconds):
+    """Writes down that a delivery has failed once and waits that long, as a function does that is killed right then."""
+    bridge = "".join(word.capitalize() for word in listener.split(".")[0].split("_"))
+    now = int(time.time() * 1000)
+    times = {"att": 1, "fst": now, "due": now + 1000 * seconds, "ttl_s": now // 1000 + 86400}
+    place = {"pk": {"S": f"r#{listener}#{event}"}, "sk": {"S": "w"}}
+    item = place | {name: {"N": str(value)} for name, value in times.items()}
+    client("dynamodb").put_item(TableName=resources()[f"{bridge}Table"], Item=item)
+
+
+def configure(text):
+    """Gives the gate other rooms and another policy, and ends its process, which has read the old ones."""
+    client("ssm").put_parameter(Name=f"/{STACK}/configuration", Value=text, Type="String", Overwrite=True)
+    kill("ModerationGate")
+
+
+def iso(ms):
+    """A time as the functions write it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms / 1000)) + f".{ms % 1000:03}Z"
+
+
+def wake_early():
+    """Reminds of every timer of the gate now, as a queue does that cannot wait as long as the timer: how many."""
+    rows = [row for row in scan(resources()["ModerationTable"]) if row["pk"] == "t#"]
+    for row in rows:
+        timer = {"key": row["sk"], "due": iso(int(row["due"]))}
+        send("ModerationQueue", json.dumps({"switchboard": {"timer": timer}}))
+    return len(rows)
+
+
 def let_the_scheduler_wake():
     """Makes every timer that waits for the Scheduler due now, and has the Scheduler wake it: the messages that it sends."""
     sent = []
@@ -200,7 +230,7 @@ def let_the_scheduler_wake():
         schedule = scheduler.get_schedule(Name=listed["Name"])
         timer = json.loads(schedule["Target"]["Input"])["switchboard"]["timer"]
         now = int(time.time() * 1000)
-        timer["due"] = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now / 1000)) + f".{now % 1000:03}Z"
+        timer["due"] = iso(now)
         dynamodb.update_item(
             TableName=resources()["ModerationTable"],
             Key={"pk": {"S": "t#"}, "sk": {"S": timer["key"]}},
@@ -445,32 +475,11 @@ def asked_for(cloudtrail, key, name):
         until = page[-1]["EventTime"].timestamp() + 1e-6
 
 
-def calls():
-    """Which function has asked for what: {function: {action: count}}.
-
-    A transaction is counted, and its single writes too: those are what a role is asked for.
-    """
-    remember_keys()
-    cloudtrail, found = client("cloudtrail"), {}
-    for key, function in sorted(dict(KEYS).items()):
-        counts = found.setdefault(function, {})
-        for service, names in ASKED.items():
-            for name in names:
-                events = asked_for(cloudtrail, key, name)
-                actions = [name] * len(events)
-                if name == "TransactWriteItems":
-                    for event in events:
-                        asked = json.loads(event["CloudTrailEvent"])["requestParameters"] or {}
-                        actions += [MEMBERS[member] for item in asked.get("TransactItems", []) for member in item]
-                for action in actions:
-                    # A HEAD is allowed by what allows a GET.
-                    action = f"{service}:{action}".replace("HeadObject", "GetObject")
-                    counts[action] = counts.get(action, 0) + 1
-    return found
-
-
 def asked_of(service, name, asked):
-    """What a call is about, as the ends of ARNs name it: tables, queues, parameters, buses, buckets."""
+    """What a call is about, as the ends of ARNs name it: tables, queues, parameters, secrets, buses.
+
+    A transaction is its single writes: those are what a role is asked for.
+    """
     if name == "TransactWriteItems":
         writes = [write for item in asked.get("TransactItems", []) for write in item.items()]
         return [(f"{service}:{MEMBERS[member]}", write["TableName"]) for member, write in writes]
@@ -478,23 +487,26 @@ def asked_of(service, name, asked):
         return [(f"{service}:{name}", table) for table in asked.get("RequestItems", {})]
     if name == "PutEvents":
         return [(f"{service}:{name}", entry["EventBusName"].rsplit("/")[-1]) for entry in asked.get("Entries", [])]
-    about = asked.get("TableName") or asked.get("QueueUrl", "").rsplit("/")[-1] or asked.get("Name")
-    return [(f"{service}:{name}", about)]
+    names = asked.get("TableName"), asked.get("QueueUrl", "").rsplit("/")[-1], asked.get("Name"), asked.get("SecretId")
+    return [(f"{service}:{name}", next(filter(None, names)))]
 
 
 def uses():
     """Which function has asked for what of what, and how often: [[function, action, name, count], ...]."""
     remember_keys()
     cloudtrail, found = client("cloudtrail"), collections.Counter()
+    # A function's rule has the same name.
+    functions = {it: name.removesuffix("Function") for name, it in resources().items() if name.endswith("Function")}
     for key, function in sorted(dict(KEYS).items()):
-        logical = next(name.removesuffix("Function") for name, it in resources().items() if it == f"{STACK}-{function}")
+        logical = functions[f"{STACK}-{function}"]
         for service, names in ASKED.items():
             for name in names:
                 for event in asked_for(cloudtrail, key, name):
                     asked = json.loads(event["CloudTrailEvent"])["requestParameters"] or {}
                     if service == "s3":
-                        name = name.replace("HeadObject", "GetObject")
-                        found[logical, f"s3:{name}", resources()["Media"]] += 1
+                        # A HEAD is allowed by what allows a GET.
+                        action = f"s3:{name}".replace("HeadObject", "GetObject")
+                        found[logical, action, event["Resources"][0]["ResourceName"]] += 1
                     else:
                         found.update((logical, *of) for of in asked_of(service, name, asked))
     return [[*use, count] for use, count in sorted(found.items())]
@@ -590,20 +602,42 @@ def allow(function):
 
 
 def describe():
-    """What is deployed: patterns of rules, handlers, and how many batches of a queue are handled at once."""
+    """What is deployed: patterns of rules, handlers, what each refers to, how many batches of a queue are handled at once,
+    and what is watched."""
     known = resources()
     events, functions = client("events"), client("lambda")
     rules = events.list_rules(EventBusName=known["Bus"])["Rules"]
     mappings = functions.list_event_source_mappings()["EventSourceMappings"]
     listed = [page for page in functions.get_paginator("list_functions").paginate()]
     handlers = {f["FunctionName"]: f["Handler"] for page in listed for f in page["Functions"]}
+    given = {f["Handler"]: f["Environment"]["Variables"] for page in listed for f in page["Functions"]}
+    referred = lambda variables: [each.split("=") for each in variables.get("SWITCHBOARD_PARAMETERS", "").split(",") if each]
     return {
         "rules": {rule["Name"].removeprefix(f"{STACK}-"): json.loads(rule["EventPattern"]) for rule in rules},
         "handlers": sorted(handlers.values()),
+        "references": {handler: dict(referred(variables)) for handler, variables in given.items()},
         "concurrency": {
             handlers[mapping["FunctionArn"].split(":")[6]]: mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
             for mapping in mappings
         },
+        "watched": watched(),
+    }
+
+
+def watched():
+    """What wakes somebody: [metric, what it is counted of] of each alarm; [log group, pattern, metric] of each filter."""
+    alarms = [a for page in client("cloudwatch").get_paginator("describe_alarms").paginate() for a in page["MetricAlarms"]]
+    pages = client("logs").get_paginator("describe_metric_filters").paginate()
+    filters = [kept for page in pages for kept in page["metricFilters"]]
+    return {
+        "alarms": [
+            [alarm["MetricName"], *(dimension["Value"] for dimension in alarm["Dimensions"])]
+            for alarm in alarms
+            if resources()["Alarms"] in alarm["AlarmActions"]
+        ],
+        "lines": [
+            [kept["logGroupName"], kept["filterPattern"], kept["metricTransformations"][0]["metricName"]] for kept in filters
+        ],
     }
 
 
@@ -619,6 +653,9 @@ DEEDS = {
     "end-waits": end_waits,
     "timers": timers,
     "let-the-scheduler-wake": let_the_scheduler_wake,
+    "put-off": put_off,
+    "configure": configure,
+    "wake-early": wake_early,
     "connections": connections,
     "lose-connections": lose_connections,
     "configuration": configuration,
@@ -630,7 +667,6 @@ DEEDS = {
     "trace": trace,
     "journal": journal,
     "logs": logs,
-    "calls": calls,
     "bill": bill,
     "grants": grants,
     "uses": uses,

@@ -351,7 +351,15 @@ fn ten_slow_files_take_the_time_of_one() {
     let house = joined(&environment());
     let effect = effect(&house, &with_files(&[(API_FILE, "image/jpeg"); 10]));
     let http = Slow { crowd: 10, waiting: 0.into() };
-    let report = block_on(house.sms.act(&effect, &Ports { http: &http, blobs: &house.blobs }));
+    let report = block_on(house.sms.act(
+        &effect,
+        &Ports {
+            http: &http,
+            blobs: &house.blobs,
+            notices: &MemoryNotices::default(),
+            devices: &MemoryDevices::default(),
+        },
+    ));
     let outcome = house.settle(&effect, &Settlement::Done(report.unwrap()));
     assert_eq!(shown(&outcome.events[0]).1.len(), 10);
 }

@@ -252,7 +252,12 @@ fn find(
     answers: Vec<Answer>,
 ) -> (Result<Option<Report>, Failure>, Vec<String>) {
     let http = ScriptedHttp::new(answers);
-    let ports = Ports { http: &http, blobs: &house.blobs };
+    let ports = Ports {
+        http: &http,
+        blobs: &house.blobs,
+        notices: &MemoryNotices::default(),
+        devices: &MemoryDevices::default(),
+    };
     let found = block_on(house.sms.find(effect, NOW, &ports));
     (found, http.sent().into_iter().map(|request| request.line).collect())
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 use switchboard_core::{Failure, Timestamp};
+use tracing::{error, warn};
 
 use crate::schedules::Schedules;
 use crate::signed::{Signer, beginning};
@@ -72,6 +73,25 @@ pub(crate) struct Letter {
     pub(crate) message: Option<String>,
 }
 
+impl Letter {
+    /// About a message that is nothing we know.
+    pub(crate) fn about(listener: &str, message: &str, reason: String) -> Self {
+        let now = crate::now();
+        Self {
+            listener: listener.to_owned(),
+            at: now,
+            first_tried: now,
+            attempts: 1,
+            kind: "bug".to_owned(),
+            reason,
+            destination: None,
+            arrival: None,
+            event: None,
+            message: Some(message.to_owned()),
+        }
+    }
+}
+
 impl Queue {
     pub(crate) fn new(signer: Signer, url: &str) -> Self {
         Self { signer, url: url.to_owned(), far: None }
@@ -80,6 +100,23 @@ impl Queue {
     /// The same queue with schedules for what is hours away.
     pub(crate) fn with(self, far: Option<Schedules>) -> Self {
         Self { far, ..self }
+    }
+
+    /// Puts a dead letter into this queue of such, and says so in the log.
+    pub(crate) async fn bury(&self, letter: Letter) -> Result<(), Failure> {
+        if letter.kind == "bug" {
+            error!(listener = letter.listener, reason = letter.reason, "a delivery became a dead letter");
+        } else {
+            warn!(
+                listener = letter.listener,
+                destination = letter.destination,
+                attempts = letter.attempts,
+                reason = letter.reason,
+                "a delivery became a dead letter"
+            );
+        }
+        let now = crate::now();
+        self.remind(Reminder::DeadLetter(Box::new(letter)), now, now).await
     }
 
     /// Sends a reminder that comes when `due` is there, or earlier, where that is more than a quarter of an hour away.

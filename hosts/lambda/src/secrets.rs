@@ -42,9 +42,8 @@ impl<'a> Kept<'a> {
             Self::Parameter(path) => {
                 format!("aws ssm put-parameter --type SecureString --name {path} --value …")
             }
-            Self::Secret(_) => {
-                "aws secretsmanager create-secret --name … --secret-string …, and deploy with its ARN"
-                    .to_owned()
+            Self::Secret(name) => {
+                format!("aws secretsmanager create-secret --name {name} --secret-string …")
             }
         }
     }
@@ -164,7 +163,9 @@ mod tests {
             ),
             (
                 Kept::Secret("/x/gone"),
-                Err("there is no secret /x/gone — to mend it: aws secretsmanager create-secret"),
+                Err(
+                    "there is no secret /x/gone — to mend it: aws secretsmanager create-secret --name /x/gone",
+                ),
             ),
         ] {
             match (kept.read(&signer).await, expected) {

@@ -9,8 +9,10 @@ use anyhow::{Context, Result};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use switchboard_bridges::settings::LINK_KEY;
 use switchboard_core::{Door, DoorAccess, Links, Secret};
 use switchboard_hosts::again::DOOR_POLICY;
+use switchboard_hosts::archive::Archive;
 use switchboard_hosts::credentials::Credentials;
 use switchboard_rules::wiring::Rule;
 use tokio::sync::Semaphore;
@@ -20,9 +22,11 @@ use crate::blobs::Bucket;
 use crate::bus::Bus;
 use crate::clients::Clients;
 use crate::configuration::Configuration;
+use crate::devices::{self, Broker};
 use crate::functions::{self, Function, Role};
 use crate::handled::Handled;
 use crate::journal::Journal;
+use crate::notices::Topics;
 use crate::page::Page;
 use crate::queue::Queue;
 use crate::schedules::Schedules;
@@ -88,6 +92,11 @@ impl Work {
         let clients = Clients::of_function(&environment)?;
         let credentials = Arc::default();
         let (function, parts) = build(&handler, &environment, &clients, &credentials).await?;
+        match &parts.role {
+            RoleParts::Settler(settler) => settler.table.look().await?,
+            RoleParts::Journal(journal) => journal.look().await?,
+            RoleParts::Media(_) => {}
+        }
         info!(function = function.name, "ready");
         let parts = Mutex::new((Arc::new(parts), Instant::now()));
         Ok(Self { environment, clients, function, parts, credentials, handled: Handled::default() })
@@ -157,8 +166,8 @@ impl Work {
                 Ok(media::answer(&parts.links, bucket, serde_json::from_str(payload)?).await)
             }
             RoleParts::Journal(journal) => {
-                let keep = |body: String| async move { journal.keep(&body).await };
-                Ok(batch::each(serde_json::from_str(payload)?, keep).await)
+                let hear = |body: String| async move { journal.hear(&body).await };
+                Ok(batch::each(serde_json::from_str(payload)?, hear).await)
             }
         }
     }
@@ -185,7 +194,7 @@ async fn build(
     credentials: &Arc<Credentials>,
 ) -> Result<(Function, Parts)> {
     let configuration = Configuration::read(environment.clone(), &clients.signer).await?;
-    let settings = configuration.settings()?;
+    let settings = configuration.settings(Some(handler))?;
     let token = configuration.get("SWITCHBOARD_TOKEN").map(Secret::new);
     let links = settings.links.clone();
     let bucket =
@@ -202,12 +211,15 @@ async fn build(
     let mut page = None;
     let role = match (&function.role, bridge) {
         (Role::Media, _) => {
-            configuration.require("SWITCHBOARD_LINK_KEY")?;
+            configuration.require(LINK_KEY)?;
             RoleParts::Media(bucket()?)
         }
         (Role::Journal, _) => {
             let table = configuration.require("SWITCHBOARD_TABLE")?;
-            RoleParts::Journal(Journal::new(clients.tables.clone(), table))
+            let dead_letters =
+                Queue::new(clients.signer.clone(), configuration.require("SWITCHBOARD_DEAD_LETTERS")?);
+            let keep = Archive::read(&settings.document)?.events;
+            RoleParts::Journal(Journal::new(clients.tables.clone(), table, dead_letters, keep))
         }
         (role, bridge) => {
             let bridge = bridge.context("a function of no bridge")?;
@@ -247,6 +259,8 @@ async fn build(
                 http: clients.http.clone(),
                 // Only bridges with files have a bucket; the others never name one.
                 blobs: Bucket::new(clients, configuration.get("SWITCHBOARD_MEDIA").unwrap_or("none")),
+                notices: Topics::new(clients),
+                devices: Broker::new(clients.signer.clone(), configuration.get(devices::PLACE))?,
                 line: stage.map(|stage| Line::new(clients.signer.clone(), stage)),
                 shown: Arc::default(),
                 turns: Arc::new(Semaphore::new(1)),

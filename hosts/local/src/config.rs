@@ -11,11 +11,13 @@ use switchboard_bridges::settings::{Carries, Document};
 use switchboard_bridges::{ConfigError, Settings};
 use switchboard_core::{Links, Rooms, Secret};
 use switchboard_rules::wiring::Wiring;
-use toml::Spanned;
 use url::Url;
 
+use crate::outside::MqttUrl;
+
 /// The host's own names in the environment and in the file, beside the bridges'; what each means is in README.md.
-const NAMES: [&str; 4] = ["PUBLIC_BASE_URL", "SWITCHBOARD_TOKEN", "SWITCHBOARD_DATA", "SWITCHBOARD_LISTEN"];
+const NAMES: [&str; 5] =
+    ["PUBLIC_BASE_URL", "SWITCHBOARD_TOKEN", "SWITCHBOARD_DATA", "SWITCHBOARD_LISTEN", "MQTT_URL"];
 /// The host's own tables of the file.
 const SECTIONS: [&str; 2] = ["rooms", "archive"];
 /// The file that is read when it is there.
@@ -48,6 +50,8 @@ pub(crate) struct Configuration {
     /// How long the files of messages are kept; `None` for as long as the messages.
     pub(crate) keep_files: Option<Duration>,
     pub(crate) rooms: Arc<Rooms>,
+    /// The broker of devices, where there is one.
+    pub(crate) mqtt: Option<MqttUrl>,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) document: Document,
     /// Without credentials: runs against the pretend one.
@@ -81,6 +85,7 @@ impl Configuration {
         };
         let data = flags.data.clone().or_else(|| value("SWITCHBOARD_DATA").map(PathBuf::from));
         let public_base_url = value("PUBLIC_BASE_URL").map(public_url).transpose()?;
+        let mqtt = value("MQTT_URL").map(MqttUrl::parse).transpose()?;
         let token = value("SWITCHBOARD_TOKEN").map(Secret::new);
 
         let twilio_is_pretend = is_pretend(&values, &["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"])?;
@@ -103,8 +108,7 @@ impl Configuration {
         }
         .map_err(|error| ConfigError::new(error.to_string()))?;
 
-        let kept: Kept = document.section("archive")?.unwrap_or_default();
-        let (keep, keep_files) = kept.times(&document)?;
+        let archive = Archive::read(&document)?;
 
         if !twilio_is_pretend && public_base_url.is_none() {
             return Err(ConfigError::new("TWILIO_AUTH_TOKEN is set and PUBLIC_BASE_URL is not")
@@ -118,9 +122,10 @@ impl Configuration {
             public_base_url,
             wiring,
             wiring_directory: flags.wiring.clone(),
-            keep,
-            keep_files,
+            keep: archive.events,
+            keep_files: archive.files,
             rooms: Arc::new(rooms),
+            mqtt,
             environment: values,
             document,
             twilio_is_pretend,
@@ -142,43 +147,8 @@ impl Configuration {
                 &["chat"]
             },
             document: self.document.clone(),
+            made_for: None,
         }
-    }
-}
-
-/// `[archive]`: how long what is settled is kept.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Kept {
-    keep_days: Option<Spanned<u64>>,
-    keep_files_days: Option<Spanned<u64>>,
-}
-
-/// What is kept where nothing is said.
-const KEEP_DAYS: u64 = 90;
-
-impl Kept {
-    /// Of what is settled, and of the files of messages; `None` is for ever.
-    fn times(&self, document: &Document) -> Result<(Option<Duration>, Option<Duration>), ConfigError> {
-        let time = |days: u64| (days > 0).then(|| Duration::from_secs(days * 86_400));
-        let wrong = |name: &str, days: &Spanned<u64>, mend: &str| {
-            let what = format!("[archive]: {name} is {}", days.get_ref());
-            Err(document.fault(what, Some(days.span())).mend(mend))
-        };
-        let keep = self.keep_days.as_ref().map_or(KEEP_DAYS, |days| *days.get_ref());
-        if let Some(days) = &self.keep_days
-            && !matches!(days.get_ref(), 0 | 3..=3650)
-        {
-            let mend =
-                "keep at least 3 days, longer than a delivery may be tried, at most 3650, or 0 for ever";
-            return wrong("keep_days", days, mend);
-        }
-        let Some(days) = &self.keep_files_days else { return Ok((time(keep), None)) };
-        if *days.get_ref() != 0 && !(keep.max(3)..=3650).contains(days.get_ref()) {
-            let mend = "keep files at least as long as events (keep_days), at most 3650 days, or 0 for ever";
-            return wrong("keep_files_days", days, mend);
-        }
-        Ok((time(keep), time(*days.get_ref())))
     }
 }
 
@@ -297,6 +267,11 @@ mod tests {
                 "TWILIO_AUTH_TOKEN is set and PUBLIC_BASE_URL",
             ),
             ("", &[("PUBLIC_BASE_URL", "hub.example")], "PUBLIC_BASE_URL is not a base address"),
+            (
+                "",
+                &[("MQTT_URL", "broker.example:1883")],
+                "MQTT_URL is not the address of a broker — to mend it",
+            ),
             ("", &[("SWITCHBOARD_LISTEN", "8080")], "SWITCHBOARD_LISTEN is \"8080\""),
             ("SWITCHBOARD_LISTEN = 8080\n", &[], "hub.toml:1: [SWITCHBOARD_LISTEN]: invalid type"),
             ("[archive]\nkeep_days = 1\n", &[], "hub.toml:2: [archive]: keep_days is 1"),

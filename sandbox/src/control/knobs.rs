@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{done, read, refuse};
 use crate::faults::Fault;
 use crate::house::{House, locked};
+use crate::notices::Notices;
 use crate::settings::{Behaviour, SlackLimits, SlackSecrets, TwilioLimits};
 use crate::slack::Workspace;
 use crate::twilio::Texts;
@@ -174,6 +175,7 @@ async fn reset(State(house): State<Arc<House>>) -> Response {
         texts.under_way = under_way;
     }
     *locked(&house.workspace) = Workspace::new(&house.settings.slack);
+    *locked(&house.notices) = Notices::default();
     house.changes.send_modify(|count| *count += 1);
     match house.compact(true) {
         Ok(()) => done(&json!({ "reset": true })),

@@ -147,6 +147,15 @@ async fn a_lane_goes_on_without_a_number_that_never_comes_and_one_that_comes_too
     to_slack(&house, &fifth.to_string()).await;
     house.hub.quiet().await;
     house.expect_shown(CHANNEL, &shown).await;
+    // The template counts such lines by their level, and an alarm goes by the count.
+    let logs = stack(&house).ask("logs").await;
+    let said = logs["/aws/lambda/hub-slack-out"].as_array().expect("lines").iter();
+    let said = said.filter_map(|line| serde_json::from_str::<Value>(line.as_str()?).ok());
+    let errors: Vec<Value> = said.filter(|line| line["level"] == "ERROR").collect();
+    assert!(
+        errors.iter().any(|line| line["fields"]["message"].to_string().contains("never came")),
+        "{errors:#?}"
+    );
     house.close_with_dead_letters(&["after its lane had gone on without it"]).await;
 }
 

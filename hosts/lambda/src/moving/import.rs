@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 use switchboard_core::{Blob, BlobId, Blobs, Event};
+use switchboard_hosts::archive::Archive;
 use switchboard_hosts::handover::{Cause, Effect, Header, Line, Reader, State, Waiting};
 
 use super::Places;
@@ -15,6 +17,7 @@ use crate::functions::bridge_of;
 use crate::journal;
 use crate::queue::{Letter, Reminder};
 use crate::settle::{decided_row, effect_row, lane_row, timer_row, waiting_row};
+use crate::stack::{Deployed, configured};
 use crate::store::{Pages, Row, Table, flag, key, number, put_all, read_flag, read_number, read_text, text};
 
 /// Lines between two notes of how far the import is.
@@ -42,7 +45,7 @@ struct Progress {
 pub(super) async fn run<R: BufRead>(places: &Places<'_>, open: impl Fn() -> Result<R>) -> Result<u64> {
     let (header, reader) = Reader::begin(open()?)?;
     let mut progress = begin(places, &header).await?;
-    let (lines, lanes) = Import::new(places).rows(reader, &mut progress).await?;
+    let (lines, lanes) = Import::new(places).await?.rows(reader, &mut progress).await?;
     let (_, reader) = Reader::begin(open()?)?;
     wake(places, reader, &lanes, &mut progress).await?;
     Ok(lines)
@@ -97,12 +100,17 @@ async fn begin(places: &Places<'_>, header: &Header) -> Result<Progress> {
 /// Rows that are gathered, by table and key: a request may name a key only once.
 struct Import<'a> {
     places: &'a Places<'a>,
+    /// How long the stack keeps events.
+    keep: Option<Duration>,
     gathered: BTreeMap<String, BTreeMap<(String, String), Row>>,
 }
 
 impl<'a> Import<'a> {
-    fn new(places: &'a Places<'a>) -> Self {
-        Self { places, gathered: BTreeMap::new() }
+    async fn new(places: &'a Places<'a>) -> Result<Self> {
+        let of_journal = |function: &&Deployed| function.handler == "journal";
+        let journal = places.functions.iter().find(of_journal).context("the stack has no journal")?;
+        let settings = configured(places.clients, journal).await?;
+        Ok(Self { places, keep: Archive::read(&settings.document)?.events, gathered: BTreeMap::new() })
     }
 
     /// Writes every row that is not written yet. Goes through the whole file in any case: it may be cut short.
@@ -141,7 +149,7 @@ impl<'a> Import<'a> {
             Line::Event(kept) => {
                 let envelope = kept.envelope.get();
                 let event = Event::decode(envelope.as_bytes())?;
-                for row in journal::rows(&event, envelope) {
+                for row in journal::rows(&event, envelope, self.keep) {
                     self.gather(&self.places.journal.clone(), row);
                 }
             }

@@ -165,7 +165,13 @@ impl Settler {
         row: &mut EffectRow,
         wanted: bool,
     ) -> Result<Option<Settlement>, Failure> {
-        let ground = Ground { http: &self.http, blobs: &self.blobs, clock: &crate::now };
+        let ground = Ground {
+            http: &self.http,
+            blobs: &self.blobs,
+            notices: &self.notices,
+            devices: &self.devices,
+            clock: &crate::now,
+        };
         let look_since = row.unsure.then_some(row.first);
         let (attempted, exchanges) =
             attempt::carry_out(&*self.bridge, &row.effect, look_since, &ground).await;

@@ -49,10 +49,11 @@ use switchboard_hosts::credentials::Credentials;
 use switchboard_hosts::http::Client;
 use switchboard_rules::wiring::Delivery as Policy;
 use tokio::sync::Semaphore;
-use tracing::{error, warn};
 
 use crate::blobs::Bucket;
 use crate::bus::Bus;
+use crate::devices::Broker;
+use crate::notices::Topics;
 use crate::queue::{Letter, Queue, Reminder};
 use crate::sockets::Line;
 use crate::store::{Table, TableView};
@@ -84,6 +85,8 @@ pub(crate) struct Settler {
     pub(crate) dead_letters: Option<Queue>,
     pub(crate) http: Client,
     pub(crate) blobs: Bucket,
+    pub(crate) notices: Topics,
+    pub(crate) devices: Broker,
     /// The way to connected sockets, where the bridge has some.
     pub(crate) line: Option<Line>,
     /// What is to be shown on them when what it is about has been stored.
@@ -162,20 +165,7 @@ impl Settler {
 
     /// Puts a dead letter into its queue.
     async fn bury(&self, letter: Letter) -> Result<(), Failure> {
-        if letter.kind == "bug" {
-            error!(listener = letter.listener, reason = letter.reason, "a delivery became a dead letter");
-        } else {
-            warn!(
-                listener = letter.listener,
-                destination = letter.destination,
-                attempts = letter.attempts,
-                reason = letter.reason,
-                "a delivery became a dead letter"
-            );
-        }
-        let now = crate::now();
-        let reminder = Reminder::DeadLetter(Box::new(letter));
-        needed(self.dead_letters.as_ref(), "queue of dead letters")?.remind(reminder, now, now).await
+        needed(self.dead_letters.as_ref(), "queue of dead letters")?.bury(letter).await
     }
 
     /// A message that is nothing we know.
@@ -185,20 +175,7 @@ impl Settler {
         message: &str,
         reason: String,
     ) -> Result<(), Failure> {
-        let now = crate::now();
-        let letter = Letter {
-            listener: listener.to_owned(),
-            at: now,
-            first_tried: now,
-            attempts: 1,
-            kind: "bug".to_owned(),
-            reason,
-            destination: None,
-            arrival: None,
-            event: None,
-            message: Some(message.to_owned()),
-        };
-        self.bury(letter).await
+        self.bury(Letter::about(listener, message, reason)).await
     }
 }
 

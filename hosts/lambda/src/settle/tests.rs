@@ -18,6 +18,8 @@ use switchboard_stories::aws::Emulator;
 
 use super::*;
 use crate::Clients;
+use crate::devices::Broker;
+use crate::notices::Topics;
 
 const DECLARATION: Declaration = Declaration { name: "echo", doors: &[], listeners: &["echo.out"] };
 
@@ -131,6 +133,8 @@ impl Bench {
             dead_letters: queue(),
             http: clients.http.clone(),
             blobs: Bucket::new(&clients, "none"),
+            notices: Topics::new(&clients),
+            devices: Broker::new(clients.signer.clone(), None).unwrap(),
             line: None,
             shown: Arc::default(),
             turns: Arc::new(Semaphore::new(1)),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tracing::debug;
 
 use crate::signed::Signer;
@@ -18,6 +18,10 @@ use crate::signed::Signer;
 /// How long API Gateway may take for what is said to one connection, trying again included: it answers in
 /// milliseconds, whatever the connection itself does.
 const WITHIN: Duration = Duration::from_secs(5);
+
+/// Whatever is not unreserved (RFC 3986, 2.3): a signature is over the path with these as they are
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// One stage of a WebSocket API.
 #[derive(Debug, Clone)]
@@ -77,11 +81,9 @@ impl Line {
     }
 
     async fn ask(&self, method: Method, connection: &str, body: Bytes) -> Told {
-        // Ids have `=` in them.
-        let id = utf8_percent_encode(connection, NON_ALPHANUMERIC);
         let mut request = http::Request::new(body);
         *request.method_mut() = method;
-        match format!("{}/@connections/{id}", self.stage).parse() {
+        match format!("{}/@connections/{}", self.stage, escaped(connection)).parse() {
             Ok(uri) => *request.uri_mut() = uri,
             Err(_) => return Told::Gone,
         }
@@ -97,6 +99,25 @@ impl Line {
                 Told::No
             }
             Err(_) => Told::No,
+        }
+    }
+}
+
+/// A connection's id as part of a path: there is `=` in it, and there may be `-` and `_`.
+fn escaped(connection: &str) -> String {
+    utf8_percent_encode(connection, RESERVED).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_connections_id_only_what_is_reserved_is_escaped() {
+        for (id, expected) in
+            [("L0SM9cOFvHcCIhw=", "L0SM9cOFvHcCIhw%3D"), ("a-b_c.d~e", "a-b_c.d~e"), ("a/b c", "a%2Fb%20c")]
+        {
+            assert_eq!(escaped(id), expected);
         }
     }
 }

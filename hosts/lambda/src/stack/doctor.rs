@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use serde::Deserialize;
 use switchboard_core::Http;
 
-use super::{Deployed, chat, next};
-use crate::configuration::{Configuration, references};
+use super::{Deployed, chat, configured, next};
+use crate::configuration::references;
 use crate::secrets::Kept;
 use crate::{Clients, moving};
 
@@ -24,9 +26,10 @@ pub async fn examine(clients: &Clients, functions: &[Deployed]) -> Vec<Finding> 
     let mut findings = Vec::new();
     let mut find = |about: String, wrong: Option<String>| findings.push(Finding { about, wrong });
     for function in functions {
-        let state = function.state.as_deref().unwrap_or("Active");
-        let wrong = (state != "Active")
-            .then(|| format!("it is {state} — to mend it: look at it in Lambda's console"));
+        let wrong = match state(clients, function).await {
+            Ok(state) => state.wrong(),
+            Err(error) => Some(format!("{error:#}")),
+        };
         find(format!("function {}", function.function_name), wrong);
     }
     for function in functions {
@@ -87,6 +90,47 @@ pub async fn examine(clients: &Clients, functions: &[Deployed]) -> Vec<Finding> 
     findings
 }
 
+/// What Lambda says of a function. A list of functions leaves it out.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct State {
+    state: String,
+    state_reason: String,
+    last_update_status: String,
+    last_update_status_reason: String,
+}
+
+impl State {
+    /// A function that nobody has called for weeks is inactive, and wakes with the next call.
+    fn wrong(&self) -> Option<String> {
+        let again = "— to mend it: make deploy; if it stays, look at it in Lambda's console";
+        match (&*self.state, &*self.last_update_status) {
+            ("Failed", _) => Some(format!("it has failed: {} {again}", self.state_reason)),
+            (_, "Failed") => {
+                Some(format!("its last update has failed: {} {again}", self.last_update_status_reason))
+            }
+            ("Pending", _) | (_, "InProgress") => {
+                Some("it is still being made — to mend it: ask again in a minute".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionConfiguration.html>
+async fn state(clients: &Clients, function: &Deployed) -> Result<State> {
+    let name = &function.function_name;
+    let address = format!("{}/2015-03-31/functions/{name}/configuration", clients.signer.endpoint("lambda"));
+    let answer = clients.signer.send("lambda", http::Request::get(address).body(Bytes::new())?).await?;
+    match answer.status().as_u16() {
+        200 => serde_json::from_slice(answer.body()).context("what Lambda says of it"),
+        404 => bail!("it is not there any more — to mend it: make deploy"),
+        status => {
+            bail!("Lambda does not say how it is: {status} — to mend it: use credentials that may look at it")
+        }
+    }
+}
+
 /// What any function refers to: each reference once, with a name that stands for it, and where secrets are.
 fn references_of(functions: &[Deployed]) -> Vec<(String, String, Option<String>)> {
     let mut found = BTreeMap::new();
@@ -117,11 +161,7 @@ async fn dead_letters(clients: &Clients, queue: &str) -> Option<String> {
 }
 
 async fn rooms(clients: &Clients, function: &Deployed) -> Option<String> {
-    let named = ["SWITCHBOARD_PARAMETERS", "SWITCHBOARD_SECRETS_IN"].into_iter();
-    let environment =
-        named.filter_map(|name| Some((name.to_owned(), function.value(name)?.to_owned()))).collect();
-    let read = Configuration::read(environment, &clients.signer).await;
-    match read.and_then(|configuration| configuration.settings()) {
+    match configured(clients, function).await {
         Ok(settings) if settings.rooms.iter().next().is_none() => {
             Some("there is no room — to mend it: deploy with RoomsAndPolicy".to_owned())
         }
@@ -143,5 +183,90 @@ async fn reach(clients: &Clients, address: &str) -> Option<String> {
             answer.status()
         )),
         Err(error) => Some(format!("{error} — to mend it: see that PublicBaseUrl leads to the stack's API")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use switchboard_stories::aws::Emulator;
+
+    use super::*;
+
+    #[test]
+    fn a_function_that_failed_or_is_not_ready_is_told_and_one_that_sleeps_is_not() {
+        for (said, expected) in [
+            (json!({ "State": "Active", "LastUpdateStatus": "Successful" }), None),
+            (json!({ "State": "Inactive", "LastUpdateStatus": "Successful" }), None),
+            (
+                json!({ "State": "Failed", "StateReason": "no role" }),
+                Some("it has failed: no role — to mend it"),
+            ),
+            (
+                json!({ "State": "Active", "LastUpdateStatus": "Failed", "LastUpdateStatusReason": "no role" }),
+                Some("its last update has failed: no role — to mend it"),
+            ),
+            (json!({ "State": "Pending" }), Some("ask again in a minute")),
+        ] {
+            let state: State = serde_json::from_value(said).unwrap();
+            match (state.wrong(), expected) {
+                (None, None) => {}
+                (Some(wrong), Some(words)) => assert!(wrong.contains(words), "{wrong}"),
+                (wrong, _) => panic!("{wrong:?} and not {expected:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_function_a_secret_a_table_and_a_queue_that_are_not_there_are_named_with_their_mend() {
+        let emulator = Emulator::start(false).await;
+        let clients = Clients::for_tests(&emulator.endpoint());
+        let make = async |service: &str, target: &str, body: Value| {
+            let (status, answer) = clients.signer.ask(service, target, &body).await.unwrap();
+            assert_eq!(status, 200, "{answer:?}");
+        };
+        let secret = json!({ "Name": "/x/there", "Value": "x", "Type": "SecureString" });
+        make("ssm", "AmazonSSM.PutParameter", secret).await;
+        make(
+            "dynamodb",
+            "DynamoDB_20120810.CreateTable",
+            json!({ "TableName": "there", "BillingMode": "PAY_PER_REQUEST",
+                    "AttributeDefinitions": [{ "AttributeName": "pk", "AttributeType": "S" }],
+                    "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }] }),
+        )
+        .await;
+        make("sqs", "AmazonSQS.CreateQueue", json!({ "QueueName": "there" })).await;
+        let queue = |name: &str| format!("{}/000000000000/{name}", emulator.endpoint());
+        let function = |place: &str| -> Deployed {
+            let variables = json!({
+                "SWITCHBOARD_PARAMETERS": format!("SWITCHBOARD_TOKEN=/x/{place}"),
+                "SWITCHBOARD_TABLE": place,
+                "SWITCHBOARD_DEAD_LETTERS": queue(place),
+            });
+            let listed = json!({ "FunctionName": "hub-sms-out", "Handler": "sms.out",
+                                 "Environment": { "Variables": variables } });
+            serde_json::from_value(listed).unwrap()
+        };
+        let findings = Box::pin(examine(&clients, &[function("there"), function("gone")])).await;
+        let about = |about: &str| {
+            let found = findings.iter().find(|finding| finding.about == about);
+            found.unwrap_or_else(|| panic!("{about}: {findings:#?}")).wrong.clone().unwrap_or_default()
+        };
+        for there in ["parameter /x/there", "table there", "dead letters in there"] {
+            assert_eq!(about(there), "", "{there}");
+        }
+        for (gone, words) in [
+            ("function hub-sms-out", "it is not there any more — to mend it: make deploy"),
+            (
+                "parameter /x/gone",
+                "there is no parameter /x/gone — to mend it: aws ssm put-parameter --type SecureString --name /x/gone",
+            ),
+            ("table gone", "it cannot be found — to mend it: make deploy"),
+            ("dead letters in gone", "the queue cannot be found — to mend it: make deploy"),
+        ] {
+            let wrong = about(gone);
+            assert!(wrong.contains(words), "{gone}: {wrong}");
+        }
+        emulator.stop().await;
     }
 }

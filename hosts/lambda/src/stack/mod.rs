@@ -13,8 +13,10 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use serde::Deserialize;
+use switchboard_bridges::Settings;
 
 use crate::Clients;
+use crate::configuration::Configuration;
 
 /// One function of the stack.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,11 +24,9 @@ use crate::Clients;
 pub struct Deployed {
     /// `<stack>-sms-out`.
     pub function_name: String,
-    /// `sms.out`.
-    pub handler: String,
-    /// `Active`, or why not.
+    /// `sms.out`; empty for a function that is made of an image.
     #[serde(default)]
-    pub state: Option<String>,
+    pub handler: String,
     #[serde(default)]
     environment: Environment,
 }
@@ -50,6 +50,12 @@ impl Deployed {
     /// A value of its environment; blank counts as absent.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.environment.variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// Whether it is of this stack, as the template names functions: `switchboard-sms-out` is `sms.out` of
+    /// `switchboard`, and `switchboard-two-sms-out` is another stack's.
+    fn is_of(&self, stack: &str) -> bool {
+        self.function_name == format!("{stack}-{}", self.handler.replace(['.', '_'], "-"))
     }
 }
 
@@ -79,10 +85,7 @@ pub async fn functions(clients: &Clients, stack: &str) -> Result<Vec<Deployed>> 
             );
         }
         let page: Page = serde_json::from_slice(answer.body()).context("Lambda's list of functions")?;
-        let prefix = format!("{stack}-");
-        found.extend(
-            page.functions.into_iter().filter(|function| function.function_name.starts_with(&prefix)),
-        );
+        found.extend(page.functions.into_iter().filter(|function| function.is_of(stack)));
         marker = page.next_marker.filter(|marker| !marker.is_empty());
         if marker.is_none() {
             break;
@@ -95,4 +98,38 @@ pub async fn functions(clients: &Clients, stack: &str) -> Result<Vec<Deployed>> 
     }
     found.sort_by(|one, other| one.function_name.cmp(&other.function_name));
     Ok(found)
+}
+
+/// What a function is configured with, read as the function reads it.
+///
+/// # Errors
+/// What it refers to and is not there, or is wrong.
+pub(crate) async fn configured(clients: &Clients, function: &Deployed) -> Result<Settings> {
+    let named = ["SWITCHBOARD_PARAMETERS", "SWITCHBOARD_SECRETS_IN"].into_iter();
+    let environment =
+        named.filter_map(|name| Some((name.to_owned(), function.value(name)?.to_owned()))).collect();
+    Configuration::read(environment, &clients.signer).await?.settings(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_stack_has_its_own_functions_and_none_of_a_stack_whose_name_begins_alike() {
+        for (name, handler, expected) in [
+            ("switchboard-sms-out", "sms.out", true),
+            ("switchboard-web-chat-page", "web_chat.page", true),
+            ("switchboard-journal", "journal", true),
+            ("switchboard-two-sms-out", "sms.out", false),
+            ("switchboard-backup", "backup.handler", false),
+            ("switchboard", "sms.out", false),
+        ] {
+            let listed = json!({ "FunctionName": name, "Handler": handler });
+            let function: Deployed = serde_json::from_value(listed).unwrap();
+            assert_eq!(function.is_of("switchboard"), expected, "{name}");
+        }
+    }
 }

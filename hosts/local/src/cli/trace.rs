@@ -6,40 +6,46 @@ use serde_json::Value;
 
 use super::Reach;
 use super::client::{request, segment, send};
+use super::says::say;
 
 pub(super) async fn run(reach: &Reach, id: &str, json: bool) -> Result<()> {
     let path = format!("/api/trace/{}", segment(id));
     let story: Value = send(reach, request(reach, Method::GET, &path)?).await?.json().await?;
     if json {
-        println!("{story}");
+        say(story)?;
         return Ok(());
     }
     for traced in list(&story["events"]) {
         let (event, detail) = (&traced["event"], &traced["event"]["detail"]);
-        println!("{}  {}  {}", text(&traced["at"]), text(&event["detail-type"]), text(&detail["event_id"]));
-        println!("    {}", summary(detail));
+        say(format_args!(
+            "{}  {}  {}",
+            text(&traced["at"]),
+            text(&event["detail-type"]),
+            text(&detail["event_id"])
+        ))?;
+        say(format_args!("    {}", summary(detail)))?;
         for delivery in list(&traced["deliveries"]) {
-            println!(
+            say(format_args!(
                 "    → {}: {}{}",
                 text(&delivery["listener"]),
                 text(&delivery["state"]),
                 notes(delivery)
-            );
+            ))?;
             for effect in list(&delivery["effects"]) {
-                println!(
+                say(format_args!(
                     "        {}: {}{}",
                     text(&effect["destination"]),
                     text(&effect["state"]),
                     notes(effect)
-                );
+                ))?;
                 for exchange in list(&effect["exchanges"]) {
-                    println!(
+                    say(format_args!(
                         "            {}  {}  {}  {} ms",
                         text(&exchange["at"]),
                         text(&exchange["request"]),
                         exchange["ended"],
                         exchange["ms"]
-                    );
+                    ))?;
                 }
             }
         }

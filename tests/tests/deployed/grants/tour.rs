@@ -112,6 +112,7 @@ pub(super) async fn tour(house: &House) {
         "ModerationQueue",
         "WebChatHistoryQueue",
         "WebChatDeliveriesQueue",
+        "JournalQueue",
     ] {
         stack(house).ask_with(json!({ "do": "send", "queue": queue, "body": "poison" })).await;
     }

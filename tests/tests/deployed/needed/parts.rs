@@ -189,10 +189,9 @@ async fn failing(house: &House, place: &Place) {
 async fn poison(house: &House, _: &Place) {
     let stack = house.hub.stack().expect("it is deployed");
     let queues = stack.ask("resources").await;
-    // The journal keeps whatever it can read. What a function is connected to its queue by has a name like a queue's.
-    let queues = queues.as_object().expect("resources").keys().filter(|name| {
-        name.ends_with("Queue") && !name.ends_with("FunctionQueue") && *name != "JournalQueue"
-    });
+    // What a function is connected to its queue by has a name like a queue's.
+    let queues = queues.as_object().expect("resources").keys();
+    let queues = queues.filter(|name| name.ends_with("Queue") && !name.ends_with("FunctionQueue"));
     for queue in queues {
         stack.ask_with(json!({ "do": "send", "queue": queue, "body": "poison" })).await;
     }

@@ -14,6 +14,8 @@ use super::*;
 use crate::Clients;
 use crate::blobs::Bucket;
 use crate::bus::Bus;
+use crate::devices::Broker;
+use crate::notices::Topics;
 
 /// A bridge whose provider remembers what happened there. An effect's destination says what is so of it.
 #[derive(Default)]
@@ -115,6 +117,8 @@ async fn what_is_not_wanted_any_more_is_looked_for_where_it_may_have_happened_an
         dead_letters: None,
         http: clients.http.clone(),
         blobs: Bucket::new(&clients, "none"),
+        notices: Topics::new(&clients),
+        devices: Broker::new(clients.signer.clone(), None).unwrap(),
         line: None,
         shown: Arc::default(),
         turns: Arc::new(Semaphore::new(1)),

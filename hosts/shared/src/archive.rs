@@ -1,0 +1,59 @@
+//! `[archive]`: how long what is settled is kept.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use switchboard_bridges::ConfigError;
+use switchboard_bridges::settings::Document;
+use toml::Spanned;
+
+/// What is kept where nothing is said.
+const KEEP_DAYS: u64 = 90;
+
+/// The section as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    keep_days: Option<Spanned<u64>>,
+    keep_files_days: Option<Spanned<u64>>,
+}
+
+/// How long what is settled is kept; `None` is for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Archive {
+    /// Events, arrivals and deliveries.
+    pub events: Option<Duration>,
+    /// The files of messages.
+    pub files: Option<Duration>,
+}
+
+impl Archive {
+    /// Reads the section; the usual where there is none.
+    ///
+    /// # Errors
+    /// The place, the fault and the mend.
+    pub fn read(document: &Document) -> Result<Self, ConfigError> {
+        let written: Written = document.section("archive")?.unwrap_or_default();
+        let time = |days: u64| (days > 0).then(|| Duration::from_secs(days * 86_400));
+        let wrong = |name: &str, days: &Spanned<u64>, mend: &str| {
+            let what = format!("[archive]: {name} is {}", days.get_ref());
+            Err(document.fault(what, Some(days.span())).mend(mend))
+        };
+        let keep = written.keep_days.as_ref().map_or(KEEP_DAYS, |days| *days.get_ref());
+        if let Some(days) = &written.keep_days
+            && !matches!(days.get_ref(), 0 | 3..=3650)
+        {
+            let mend =
+                "keep at least 3 days, longer than a delivery may be tried, at most 3650, or 0 for ever";
+            return wrong("keep_days", days, mend);
+        }
+        let Some(days) = &written.keep_files_days else {
+            return Ok(Self { events: time(keep), files: None });
+        };
+        if *days.get_ref() != 0 && !(keep.max(3)..=3650).contains(days.get_ref()) {
+            let mend = "keep files at least as long as events (keep_days), at most 3650 days, or 0 for ever";
+            return wrong("keep_files_days", days, mend);
+        }
+        Ok(Self { events: time(keep), files: time(*days.get_ref()) })
+    }
+}
