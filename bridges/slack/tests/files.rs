@@ -62,7 +62,7 @@ fn a_file_that_cannot_be_had_is_named_with_the_reason() {
 /// A message with these files, said in the channel: the effect that fetches them.
 fn with_files(house: &House, ids: &[&str]) -> Effect {
     let mut envelope: serde_json::Value =
-        json(&String::from_utf8(fixture("message_file_share.json").to_vec()).unwrap());
+        json(std::str::from_utf8(&fixture("message_file_share.json")).unwrap());
     let file = envelope["event"]["files"][0].clone();
     let files = ids.iter().map(|id| {
         let mut file = file.clone();

@@ -10,6 +10,7 @@ use std::time::Duration;
 use switchboard_bridges::settings::{Carries, Document};
 use switchboard_bridges::{ConfigError, Settings};
 use switchboard_core::{Links, Rooms, Secret};
+use switchboard_hosts::archive::Archive;
 use switchboard_rules::wiring::Wiring;
 use url::Url;
 
