@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use switchboard_core::{Attachment, MessageId, RoomName};
+use switchboard_core::{Attachment, BlobId, MessageId, RoomName};
 
 use super::said::{Said, SlackTs};
 use super::store::Own;
@@ -65,6 +65,9 @@ pub(super) struct Post {
     /// What is to be brought into its thread when it stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) files: Vec<Attachment>,
+    /// Those of `files`, where others of the message are missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) incomplete: Option<Vec<BlobId>>,
 }
 
 /// A message's files, to be shown in a thread.

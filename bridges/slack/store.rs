@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use switchboard_core::{
-    Attachment, Expect, Failure, Key, Message, MessageId, Revision, Timestamp, View, Write,
+    Attachment, BlobId, Expect, Failure, Key, Message, MessageId, Revision, Timestamp, View, Write,
 };
 
 use super::said::SlackTs;
@@ -35,6 +35,9 @@ pub(super) struct Place {
     /// The files that we uploaded with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) files: Vec<String>,
+    /// The files that our post of it shows, where others were missing: those may come later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) incomplete: Option<Vec<BlobId>>,
     /// The files that came with it, as they were fetched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) attachments: Vec<Attachment>,

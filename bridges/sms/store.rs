@@ -7,6 +7,7 @@
 //! | `delivery/<event id>` | `state` | [`Delivery`]: one SmsRequested and how it fares |
 //! | `sid/<sid>` | `delivery` | which delivery a message of Twilio's is |
 //! | `noted/<message id>` | `message` | [`Noted`]: it was posted without files of its own that may still come |
+//! | `incomplete/<message id>` | `message` | [`Incomplete`]: the phones were told of it without files that may still come |
 //! | `withdrawn/<message id>` | `message` | the message is withdrawn: what still waits of it is not sent |
 //! | `withdrawn/<message id>` | `<number>` | the phone was never sent it |
 //! | `pace` | `sender` | [`Pace`]: until when our sender is busy |
@@ -20,8 +21,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use switchboard_core::event::{Change, DeliveryStatus, Detail, SmsRequested};
 use switchboard_core::{
-    Attachment, Event, EventId, Expect, Failure, Key, MessageId, PhoneNumber, Revision, RoomName, SmsAccess,
-    Timestamp, View, Write,
+    Attachment, BlobId, Event, EventId, Expect, Failure, Key, MessageId, PhoneNumber, Revision, RoomName,
+    SmsAccess, Timestamp, View, Write,
 };
 
 use super::config::Config;
@@ -225,6 +226,13 @@ impl Default for Noted {
     }
 }
 
+/// What the phones were told of a message some of whose files were missing.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct Incomplete {
+    pub(super) shown: Vec<BlobId>,
+    pub(super) text: String,
+}
+
 /// Which delivery a message of Twilio's is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Claim {
@@ -288,6 +296,11 @@ pub(super) fn claim(sid: &str, delivery: &EventId, expect: Expect, now: Timestam
 /// Where it stands that a message was posted without some of its files.
 pub(super) fn noted_key(message: &MessageId) -> Key {
     Key::new(format!("noted/{message}"), "message")
+}
+
+/// Where it stands that the phones were told of a message without some of its files.
+pub(super) fn incomplete_key(message: &MessageId) -> Key {
+    Key::new(format!("incomplete/{message}"), "message")
 }
 
 /// Where it stands that a message is withdrawn.

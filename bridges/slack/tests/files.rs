@@ -266,6 +266,38 @@ fn files_follow_their_post_into_its_thread() {
 }
 
 #[test]
+fn a_file_that_comes_after_its_message_was_posted_follows_it_into_the_thread() {
+    let house = House::new();
+    let note = |name: &str| Attachment {
+        name: name.into(),
+        content_type: "image/png".into(),
+        size: 0,
+        blob: None,
+        note: Some("it could not be fetched from Twilio".into()),
+    };
+    let here = with_file(sms("look"), &house, b"PNG").attachments.remove(0);
+    let message = Message { attachments: vec![note("file-1"), note("file-2")], ..sms("look") };
+    let events = posted(&house, &message).events;
+    assert_eq!(events.len(), 1, "there is nothing to bring: {events:?}");
+
+    let edited = Message {
+        attachments: vec![here.clone(), note("file-2")],
+        revision: switchboard_core::Revision(2),
+        ..message.clone()
+    };
+    let outcome = house.event("slack.out", &changed(2, Change::Edited, &edited));
+    let http = ScriptedHttp::new([ok(r#"{"ok":true}"#)]);
+    house.carry_out(only_effect(&outcome), &http);
+    assert_eq!(json(&http.sent()[0].body)["text"], "look\n[file-2: it could not be fetched from Twilio]");
+    let upload = only_effect(&house.event("slack.intake", &outcome.events[0])).clone();
+    assert!(upload.body.contains("cat.png") && !upload.body.contains("file-2"), "{}", upload.body);
+
+    let again = Message { revision: switchboard_core::Revision(3), text: "see".into(), ..edited };
+    let outcome = house.event("slack.out", &changed(3, Change::Edited, &again));
+    assert!(outcome.events.is_empty(), "it is brought once: {outcome:?}");
+}
+
+#[test]
 fn files_of_a_message_that_was_withdrawn_are_not_brought_or_taken_away_again() {
     let house = House::new();
     let message = with_file(sms("look"), &house, b"PNG");

@@ -8,6 +8,7 @@
 pub mod again;
 pub mod archive;
 pub mod attempt;
+pub mod credentials;
 pub mod handover;
 pub mod http;
 pub mod limits;

@@ -1,8 +1,6 @@
 //! The life of an effect: permitted, recorded as *trying*, attempted; how it ends is in `ending`. The same as on one
 //! machine, but each step is a conditional write, since another invocation may be at the same effect.
 
-use std::sync::atomic::Ordering;
-
 use futures::StreamExt;
 use switchboard_core::{Failure, Permit, Permitted, Settlement, Timestamp};
 use switchboard_hosts::again::try_again;
@@ -179,6 +177,9 @@ impl Settler {
             attempt::carry_out(&*self.bridge, &row.effect, look_since, &ground).await;
         info!(listener = of.origin.listener, arrival = %of.origin.arrival, destination = row.effect.destination,
               exchanges = exchanges.join(","), "an attempt has ended");
+        if matches!(attempted, Attempted::Acted(Ok(_)) | Attempted::Looked(Ok(_))) {
+            self.credentials.worked(&of.origin.listener);
+        }
         match attempted {
             Attempted::Acted(Ok(report)) | Attempted::Looked(Ok(Some(report))) => {
                 Ok(Some(Settlement::Done(report)))
@@ -217,9 +218,7 @@ impl Settler {
     ) -> Result<Option<Settlement>, Failure> {
         let now = crate::now();
         let mut next = row.clone();
-        if matches!(failure, Failure::Retry { credentials: true, .. }) {
-            self.refused.store(true, Ordering::Relaxed);
-        }
+        self.credentials.failed(&of.origin.listener, &failure);
         next.unsure |= matches!(failure, Failure::Unsure { .. });
         let again = try_again(&failure, &mut next.attempts, row.first, &self.policy, now, rand::random());
         info!(listener = of.origin.listener, kind = failure.kind(), reason = %failure, "an attempt failed");

@@ -39,13 +39,13 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 use switchboard_core::outcome::MAX_ATTEMPT;
 use switchboard_core::{Bridge, Failure, Push, Reading, Timestamp, View};
+use switchboard_hosts::credentials::Credentials;
 use switchboard_hosts::http::Client;
 use switchboard_rules::wiring::Delivery as Policy;
 use tokio::sync::Semaphore;
@@ -93,8 +93,8 @@ pub(crate) struct Settler {
     pub(crate) shown: Arc<Mutex<Vec<Push>>>,
     /// Whose turn it is of those who met a conflict.
     pub(crate) turns: Arc<Semaphore>,
-    /// Set when a provider refuses our credentials: they are read again before the next invocation.
-    pub(crate) refused: Arc<AtomicBool>,
+    /// Where a provider refuses ours, they are read again before the next invocation.
+    pub(crate) credentials: Arc<Credentials>,
     /// When the invocation has to be over.
     pub(crate) until: Instant,
 }

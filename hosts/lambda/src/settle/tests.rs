@@ -2,7 +2,7 @@
 //! here, so that they can refuse at any moment.
 
 use std::sync::Mutex;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -138,7 +138,7 @@ impl Bench {
             line: None,
             shown: Arc::default(),
             turns: Arc::new(Semaphore::new(1)),
-            refused: Arc::default(),
+            credentials: Arc::default(),
             until: Instant::now() + Duration::from_secs(300),
         };
         Self { emulator, played, echo, settler }

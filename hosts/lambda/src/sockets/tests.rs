@@ -79,7 +79,7 @@ impl Room {
             line: Some(line),
             shown: Arc::default(),
             turns: Arc::new(Semaphore::new(1)),
-            refused: Arc::default(),
+            credentials: Arc::default(),
             until: Instant::now() + Duration::from_secs(300),
         };
         let page = Page::new(&settings, clients.http.clone()).unwrap();

@@ -122,7 +122,7 @@ async fn what_is_not_wanted_any_more_is_looked_for_where_it_may_have_happened_an
         line: None,
         shown: Arc::default(),
         turns: Arc::new(Semaphore::new(1)),
-        refused: Arc::default(),
+        credentials: Arc::default(),
         until: Instant::now() + Duration::from_secs(300),
     };
     let origin = Origin { listener: "echo".to_owned(), arrival: ArrivalId::from_text("one") };

@@ -75,6 +75,11 @@ impl Writer {
         let under_way = self.in_flight.remove(&id);
         if let Some(UnderWay { listener, .. }) = under_way {
             self.listeners[listener].acting -= 1;
+            let answered = matches!(result, Ended::Acted(Ok(_)) | Ended::Looked(Ok(_)));
+            if answered && self.listeners[listener].credentials.worked(&self.listeners[listener].name) {
+                let name = &self.listeners[listener].name;
+                self.parts.metrics.credentials_refused.with_label_values(&[name]).set(0);
+            }
         }
         let Some(row) = self.effects.get_mut(&id) else { return Ok(()) };
         row.exchanges.extend(exchanges);
@@ -116,19 +121,28 @@ impl Writer {
         row.unsure |= matches!(failure, Failure::Unsure { .. });
         let listener = &self.listeners[row.listener];
         self.parts.metrics.failed_attempts.with_label_values(&[&listener.name, failure.kind()]).inc();
+        if listener.credentials.failed(&listener.name, &failure) {
+            self.parts.metrics.credentials_refused.with_label_values(&[&listener.name]).set(1);
+        }
         match try_again(&failure, &mut row.attempts, row.first, &listener.policy, now, random) {
             Some(due) => {
                 self.sleep(id, due);
                 Ok(())
             }
             None => {
-                warn!(
-                    listener = listener.name,
-                    destination = row.effect.destination,
-                    attempts = row.attempts,
-                    reason = %failure,
-                    "an effect became a dead letter"
-                );
+                let (name, attempts) = (listener.name.as_str(), row.attempts);
+                let destination = row.effect.destination.as_str();
+                match &failure {
+                    Failure::Bug { reason } => {
+                        error!(
+                            listener = name,
+                            destination, attempts, reason, "an effect became a dead letter"
+                        );
+                    }
+                    _ => {
+                        warn!(listener = name, destination, attempts, reason = %failure, "an effect became a dead letter");
+                    }
+                }
                 let letter = DeadLetter {
                     listener: listener.id,
                     position: row.origin,

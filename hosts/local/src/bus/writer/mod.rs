@@ -26,6 +26,7 @@ use anyhow::Context;
 use rusqlite::Connection;
 use switchboard_core::{Bridge, Timestamp};
 use switchboard_hosts::again::DOOR_POLICY;
+use switchboard_hosts::credentials::Credentials;
 use switchboard_rules::wiring::{Delivery as Policy, Wiring};
 use tracing::{error, warn};
 
@@ -86,6 +87,7 @@ struct Listener {
     startable: VecDeque<i64>,
     /// Attempts under way.
     acting: usize,
+    credentials: Credentials,
 }
 
 type Fatal<T> = Result<T, rusqlite::Error>;
@@ -177,7 +179,16 @@ impl Writer {
                     .connection
                     .query_row("SELECT id FROM listeners WHERE name = ?1", [&name], |row| row.get(0))?;
             let queue = Queue::new(ordered);
-            made.push(Listener { id, name, bridge, policy, queue, startable: VecDeque::new(), acting: 0 });
+            made.push(Listener {
+                id,
+                name,
+                bridge,
+                policy,
+                queue,
+                startable: VecDeque::new(),
+                acting: 0,
+                credentials: Credentials::default(),
+            });
         }
         let by_name: HashMap<String, usize> =
             made.iter().enumerate().map(|(index, listener)| (listener.name.clone(), index)).collect();
