@@ -3,6 +3,7 @@
 //! With `SWITCHBOARD_STORIES_ON=aws` they are told of the deployed house.
 
 mod chat;
+mod closed_pipes;
 mod command_line;
 mod commands;
 mod crash;

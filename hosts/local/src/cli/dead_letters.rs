@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use reqwest::Method;
 use serde_json::Value;
+use switchboard_hosts::output;
 
 use super::Reach;
 use super::client::{request, send};
@@ -48,8 +49,7 @@ pub(super) async fn run(what: What) -> Result<()> {
         What::Show { id, reach } => {
             let path = format!("/api/dead-letters/{id}");
             let letter: Value = send(&reach, request(&reach, Method::GET, &path)?).await?.json().await?;
-            println!("{letter:#}");
-            Ok(())
+            Ok(output::line(format_args!("{letter:#}"))?)
         }
         What::Redrive { id, reach, .. } => {
             let ids = match id {
@@ -60,14 +60,12 @@ pub(super) async fn run(what: What) -> Result<()> {
                 let path = format!("/api/dead-letters/{id}/redrive");
                 send(&reach, request(&reach, Method::POST, &path)?).await?;
             }
-            println!("{} tried again", ids.len());
-            Ok(())
+            Ok(output::line(format_args!("{} tried again", ids.len()))?)
         }
         What::Discard { id, reach } => {
             let path = format!("/api/dead-letters/{id}");
             send(&reach, request(&reach, Method::DELETE, &path)?).await?;
-            println!("discarded");
-            Ok(())
+            Ok(output::line("discarded")?)
         }
     }
 }
@@ -83,7 +81,7 @@ async fn list(reach: &Reach) -> Result<()> {
             destination => destination,
         };
         let attempts = letter["attempts"].as_u64().unwrap_or_default();
-        println!(
+        output::line(format_args!(
             "{}  {}  {}  {about}  {attempts} attempt{}  {}: {}",
             letter["id"],
             text("at"),
@@ -91,10 +89,10 @@ async fn list(reach: &Reach) -> Result<()> {
             if attempts == 1 { "" } else { "s" },
             text("kind"),
             text("reason")
-        );
+        ))?;
     }
     if letters.is_empty() {
-        eprintln!("no dead letters");
+        output::complain("no dead letters");
     }
     Ok(())
 }

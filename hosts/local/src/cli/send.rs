@@ -3,6 +3,7 @@
 use anyhow::Result;
 use reqwest::Method;
 use serde_json::json;
+use switchboard_hosts::output;
 
 use super::Reach;
 use super::client::{request, segment, send};
@@ -13,6 +14,5 @@ pub(super) async fn run(reach: &Reach, room: &str, name: &str, text: &str) -> Re
     let path = format!("/api/rooms/{}/messages", segment(room));
     let posted: serde_json::Value =
         send(reach, request(reach, Method::POST, &path)?.json(&body)).await?.json().await?;
-    println!("{}", posted["message_id"].as_str().unwrap_or_default());
-    Ok(())
+    Ok(output::line(posted["message_id"].as_str().unwrap_or_default())?)
 }
