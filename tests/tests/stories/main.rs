@@ -10,6 +10,7 @@ mod crash;
 mod doors;
 mod durable;
 mod edits;
+mod full;
 mod limits;
 mod media;
 mod providers_failing;
