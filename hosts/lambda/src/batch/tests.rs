@@ -12,14 +12,9 @@ use switchboard_core::event::SmsRequested;
 use switchboard_core::{Detail, Event, EventId};
 use switchboard_rules::wiring::Rule;
 use switchboard_stories::aws::Emulator;
-use tokio::sync::Semaphore;
 
 use super::*;
 use crate::Clients;
-use crate::blobs::Bucket;
-use crate::bus::Bus;
-use crate::devices::Broker;
-use crate::notices::Topics;
 use crate::queue::Queue;
 use crate::store::{Table, key, number, read_text};
 
@@ -74,24 +69,12 @@ async fn function(clients: &Clients, twilio: &str) -> Settler {
         ("TWILIO_API_BASE", twilio),
     ];
     let settings = Settings::for_tests("[sms]\nsegments_per_second = 0\n", &environment);
+    let bridge = switchboard_bridges::one("sms", &settings).unwrap().unwrap();
     Settler {
-        bridge: switchboard_bridges::one("sms", &settings).unwrap().unwrap(),
         policy: Rule::embedded("sms.out").unwrap().unwrap().delivery,
-        ordered: true,
-        table,
-        bus: Bus::new(clients.events.clone(), "hub"),
         queue: Some(Queue::new(clients.signer.clone(), &queue)),
-        errands: None,
-        dead_letters: None,
-        http: clients.http.clone(),
-        blobs: Bucket::new(clients, "none"),
-        notices: Topics::new(clients),
-        devices: Broker::new(clients.signer.clone(), None).unwrap(),
-        line: None,
-        shown: Arc::default(),
-        turns: Arc::new(Semaphore::new(1)),
-        credentials: Arc::default(),
         until: Instant::now(),
+        ..Settler::for_tests(bridge, table, clients)
     }
 }
 

@@ -179,6 +179,32 @@ impl Settler {
     }
 }
 
+#[cfg(test)]
+impl Settler {
+    /// A function of this bridge in the tests: it has time, and neither a queue nor sockets.
+    pub(crate) fn for_tests(bridge: Arc<dyn Bridge>, table: Table, clients: &crate::Clients) -> Self {
+        Self {
+            bridge,
+            policy: switchboard_hosts::again::DOOR_POLICY,
+            ordered: true,
+            table,
+            bus: Bus::new(clients.events.clone(), "hub"),
+            queue: None,
+            errands: None,
+            dead_letters: None,
+            http: clients.http.clone(),
+            blobs: Bucket::new(clients, "none"),
+            notices: Topics::new(clients),
+            devices: Broker::new(clients.signer.clone(), None).expect("no broker"),
+            line: None,
+            shown: Arc::default(),
+            turns: Arc::new(Semaphore::new(1)),
+            credentials: Arc::default(),
+            until: Instant::now() + Duration::from_secs(300),
+        }
+    }
+}
+
 fn raw(json: &str) -> Result<Box<RawValue>, Failure> {
     RawValue::from_string(json.to_owned()).map_err(|error| Failure::bug(format!("not JSON: {error}")))
 }

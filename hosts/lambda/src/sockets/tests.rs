@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::routing::post;
@@ -13,21 +13,14 @@ use switchboard_core::{
     Address, Arrival, ArrivalId, Audience, Connection, Detail, Event, EventId, Message, MessageId, Person,
     Push, Revision, Role, RoomName, Sender, Surface, What,
 };
-use switchboard_hosts::again::DOOR_POLICY;
 use switchboard_stories::aws::Emulator;
-use tokio::sync::Semaphore;
 
 use super::rows::Connected;
 use super::talk::Event as Said;
 use super::{Line, rows};
 use crate::Clients;
-use crate::blobs::Bucket;
-use crate::bus::Bus;
-use crate::devices::Broker;
-use crate::notices::Topics;
 use crate::page::Page;
 use crate::settle::Settler;
-use crate::store::Table;
 
 /// What each connection was told.
 type Told = Arc<Mutex<HashMap<String, Vec<serde_json::Value>>>>;
@@ -63,25 +56,8 @@ impl Room {
         let settings = Settings::for_tests("[rooms.lobby]\nsms = \"open\"\n", &[]);
         let mut line = Line::new(clients.signer.clone(), &stage);
         line.lease = lease;
-        let settler = Settler {
-            bridge: switchboard_bridges::one("web_chat", &settings).unwrap().unwrap(),
-            policy: DOOR_POLICY,
-            ordered: true,
-            table: Table::clone(&table),
-            bus: Bus::new(clients.events.clone(), "none"),
-            queue: None,
-            errands: None,
-            dead_letters: None,
-            http: clients.http.clone(),
-            blobs: Bucket::new(&clients, "none"),
-            notices: Topics::new(&clients),
-            devices: Broker::new(clients.signer.clone(), None).unwrap(),
-            line: Some(line),
-            shown: Arc::default(),
-            turns: Arc::new(Semaphore::new(1)),
-            credentials: Arc::default(),
-            until: Instant::now() + Duration::from_secs(300),
-        };
+        let bridge = switchboard_bridges::one("web_chat", &settings).unwrap().unwrap();
+        let settler = Settler { line: Some(line), ..Settler::for_tests(bridge, table, &clients) };
         let page = Page::new(&settings, clients.http.clone()).unwrap();
         Arc::new(Self { settler, page, told, _emulator: emulator })
     }
