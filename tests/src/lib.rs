@@ -215,6 +215,22 @@ impl House {
         }
     }
 
+    /// A phone texts, and the gate has numbered what it said: the same for stories in which what is said does not get
+    /// through yet.
+    pub async fn text_in_turn(&self, phone: &str, body: &str) {
+        let numbered = || async {
+            let Some(stack) = self.hub.stack() else { return 0 };
+            let journal = stack.ask("journal").await;
+            let changes = journal.as_array().into_iter().flatten();
+            changes.filter(|event| event["detail-type"] == "RoomChanged").count()
+        };
+        let before = numbered().await;
+        assert_eq!(self.text(phone, body).await, 200);
+        if deployed() {
+            until("the gate has numbered it", || async { numbered().await > before }).await;
+        }
+    }
+
     /// Phones join a room, each under a name, and have read what they are told.
     pub async fn join(&self, room: &str, phones: &[(&str, &str)]) {
         for (phone, name) in phones {

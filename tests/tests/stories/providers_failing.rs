@@ -34,7 +34,7 @@ async fn slack_fails_in_every_way(house: House) {
         way["method"] = json!("chat.postMessage");
         house.fault(way).await;
         for part in ["a", "b"] {
-            house.text(ANN, &format!("{number}{part}")).await;
+            house.text_in_turn(ANN, &format!("{number}{part}")).await;
             expected.push(format!("Ann (SMS): {number}{part}"));
         }
         // One after the other: waits double with each failure of one message.
@@ -85,7 +85,7 @@ async fn a_phone_that_cannot_be_served_delays_no_other_phone_and_no_channel() {
         .fault(json!({ "provider": "twilio", "method": "messages.create", "kind": "reset", "only": BOB }))
         .await;
     for text in ["one", "two"] {
-        house.text(ANN, text).await;
+        house.text_in_turn(ANN, text).await;
     }
     house.expect_heard(CARL, &["Ann: one", "Ann: two"]).await;
     house.expect_shown(CHANNEL, &["Ann (SMS): one", "Ann (SMS): two"]).await;
@@ -109,7 +109,7 @@ async fn a_provider_that_never_answers_is_asked_what_became_of_it() {
                             "times": 1 });
         house.fault(fault).await;
     }
-    house.text(ANN, "took its time").await;
+    house.text_in_turn(ANN, "took its time").await;
     house.text(ANN, "next").await;
     // Others go on before the time-out of the first.
     house.text(CARL, "meanwhile").await;
@@ -145,7 +145,7 @@ async fn however_twilio_fails_each_text_is_sent_once_and_in_order() {
     }
     // The same words more than once: what is found may be another's.
     for text in ["ok", "ok", "fine", "ok"] {
-        house.text(ANN, text).await;
+        house.text_in_turn(ANN, text).await;
     }
     let expected = ["Ann: ok", "Ann: ok", "Ann: fine", "Ann: ok"];
     house.expect_heard(BOB, &expected).await;
