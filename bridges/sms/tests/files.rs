@@ -245,6 +245,27 @@ fn a_401_of_the_api_is_about_our_credentials_and_one_of_the_storage_is_not() {
     }
 }
 
+/// A provider that answers nobody before `crowd` requests are with it.
+struct Slow {
+    crowd: usize,
+    waiting: std::sync::atomic::AtomicUsize,
+}
+
+#[async_trait::async_trait]
+impl switchboard_core::Http for Slow {
+    async fn send(&self, _: http::Request<Bytes>) -> Result<http::Response<Bytes>, HttpError> {
+        use std::sync::atomic::Ordering::Relaxed;
+        self.waiting.fetch_add(1, Relaxed);
+        for _ in 0..100 {
+            if self.waiting.load(Relaxed) >= self.crowd {
+                return ok(JPEG);
+            }
+            tokio::task::yield_now().await;
+        }
+        Err(HttpError::Unanswered("each was asked for when the one before it had come".into()))
+    }
+}
+
 #[test]
 fn ten_slow_files_take_the_time_of_one() {
     let house = joined(&environment());

@@ -82,24 +82,3 @@ fn what_comes_after_its_dead_letter_was_redriven_is_a_revision_of_the_message() 
     assert!(then.revision > first.revision && edited.id != posted.id);
     assert!(house.settle(&effect, &report).events.is_empty(), "once");
 }
-
-/// A provider that answers nobody before `crowd` requests are with it.
-struct Slow {
-    crowd: usize,
-    waiting: std::sync::atomic::AtomicUsize,
-}
-
-#[async_trait::async_trait]
-impl switchboard_core::Http for Slow {
-    async fn send(&self, _: http::Request<Bytes>) -> Result<http::Response<Bytes>, HttpError> {
-        use std::sync::atomic::Ordering::Relaxed;
-        self.waiting.fetch_add(1, Relaxed);
-        for _ in 0..100 {
-            if self.waiting.load(Relaxed) >= self.crowd {
-                return ok(JPEG);
-            }
-            tokio::task::yield_now().await;
-        }
-        Err(HttpError::Unanswered("each was asked for when the one before it had come".into()))
-    }
-}
