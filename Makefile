@@ -17,8 +17,8 @@ PAGES := web/dist/index.html
 WEB := $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print)
 
 # The stories that are told of the deployed house too, in `make test`; in `make soak` these besides.
-AWS_STORIES := relay media redelivered
-MORE_AWS_STORIES := words edits providers_failing limits
+AWS_STORIES := relay:: media:: redelivered:: doors::bad_requests doors::what_the_official
+MORE_AWS_STORIES := words:: edits:: providers_failing:: limits:: doors:: commands::
 
 # What `make test` runs beside the stories: every other test program of the workspace (a test says which is missing).
 TESTS := agreement corpus hostile http messages pages tidy wiring
@@ -83,7 +83,7 @@ check-deployed:
 	$(CHECK_TEST) --test deployed
 
 check-there:
-	SWITCHBOARD_STORIES_ON=aws $(CHECK_TEST) --test stories -- $(AWS_STORIES:%=%::)
+	SWITCHBOARD_STORIES_ON=aws $(CHECK_TEST) --test stories -- $(AWS_STORIES)
 
 check-rest:
 	npm run check --prefix web --silent
@@ -93,10 +93,14 @@ check-rest:
 	$(CHECK_TEST) --doc
 
 ## The official clients (Python, Node), the emulator of AWS, what checks the template, what drives a browser, Chromium
-## with a font of emoji, and strace.
+## with a font of emoji, an MQTT broker with its clients, and strace.
 setup: $(VENV)/.done $(AWS)/.done $(SAM)/.done $(NODE)/.done $(BROWSER)/.done
 	@command -v strace >/dev/null || { echo "installing strace"; apt-get install -y strace >/dev/null; } \
 		|| { echo "strace is missing and could not be installed: install it and try again" >&2; exit 1; }
+	@{ test -x /usr/sbin/mosquitto || command -v mosquitto >/dev/null; } \
+		&& command -v mosquitto_sub >/dev/null && command -v openssl >/dev/null \
+		|| { echo "installing mosquitto"; apt-get update -qq; apt-get install -y mosquitto mosquitto-clients openssl >/dev/null; } \
+		|| { echo "mosquitto is missing and could not be installed: install it and try again" >&2; exit 1; }
 	@command -v chromium >/dev/null || { echo "installing chromium"; \
 		apt-get update -qq; apt-get install -y chromium fonts-noto-color-emoji >/dev/null; } \
 		|| { echo "chromium is missing and could not be installed: install it and try again" >&2; exit 1; }
@@ -189,7 +193,7 @@ soak: setup $(MOTO)/.done
 	SWITCHBOARD_KILLS=200 $(CHECK_TEST) --test stories -- crash:: --nocapture
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" $(CARGO) test --locked --package switchboard-lambda --lib second_opinion -- --ignored
 	SWITCHBOARD_SOAK_S=3600 $(CARGO) test --release --locked --package switchboard-rules --test agreement -- --nocapture
-	SWITCHBOARD_STORIES_ON=aws $(CHECK_TEST) --test stories -- $(MORE_AWS_STORIES:%=%::)
+	SWITCHBOARD_STORIES_ON=aws $(CHECK_TEST) --test stories -- $(MORE_AWS_STORIES)
 	$(CHECK_TEST) --test deployed -- --ignored --nocapture --test-threads=1
 
 clean:

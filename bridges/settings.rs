@@ -30,6 +30,8 @@ pub struct Settings {
     pub pages: &'static [&'static str],
     /// The configuration file.
     pub document: Document,
+    /// The one door or listener that a bridge is made for, where each is a function by itself; `None`: for all.
+    pub made_for: Option<String>,
 }
 
 /// The most that a host's ways in take, whatever is configured.
@@ -61,9 +63,27 @@ pub struct Keys {
     pub names: &'static [&'static str],
     /// Its table in the file.
     pub section: &'static str,
+    /// Secrets, each with the bridge's doors and listeners that use it: where each of these is a function by itself,
+    /// the others hold nothing of it.
+    pub secrets: &'static [(&'static str, &'static [&'static str])],
+}
+
+/// What links are signed and checked with, for [`Keys::secrets`]: it comes to a bridge as [`Settings::links`].
+pub const LINK_KEY: &str = "SWITCHBOARD_LINK_KEY";
+
+impl Keys {
+    /// The secrets that a door or listener uses.
+    pub fn secrets_of(&self, name: &str) -> impl Iterator<Item = &'static str> {
+        self.secrets.iter().filter(move |(_, by)| by.contains(&name)).map(|(secret, _)| *secret)
+    }
 }
 
 impl Settings {
+    /// Whether what the bridge is made for uses this secret: who does not may be without it.
+    pub fn uses(&self, keys: &Keys, secret: &str) -> bool {
+        self.made_for.as_deref().is_none_or(|name| keys.secrets_of(name).any(|used| used == secret))
+    }
+
     /// A value of the environment or the file; blank counts as absent.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
@@ -117,6 +137,7 @@ impl Settings {
             carries: Carries::default(),
             pages: &["chat"],
             document,
+            made_for: None,
         }
     }
 }

@@ -63,7 +63,7 @@ const fn door(path: &'static str) -> Door {
 }
 
 /// What it is configured with.
-pub(crate) const KEYS: Keys = Keys { names: &[], section: "moderation" };
+pub(crate) const KEYS: Keys = Keys { names: &[], section: "moderation", secrets: &[] };
 
 static DECLARATION: Declaration = Declaration {
     name: "moderation",

@@ -1,5 +1,7 @@
 //! The talk with Slack: one deed, one exchange. No store is touched here.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use switchboard_core::{Failure, MessageId, Ports, Timestamp};
@@ -59,6 +61,10 @@ pub(super) async fn act(slack: &Slack, deed: Deed, ports: &Ports<'_>) -> Result<
         Deed::Upload(upload) => files::upload(slack, &upload, ports).await,
         Deed::Withdraw { files } => files::delete(&api, &files).await.map(|()| Done::Changed),
         Deed::Fetch(fetch) => fetch_missing(slack, &fetch, ports).await.map(Done::Fetched),
+        Deed::Gather(fetch) => {
+            let attachments = files::gather(&fetch.said.message_id(), &fetch.said.files, ports).await?;
+            Ok(Done::Fetched(Fetched { attachments, ..Fetched::default() }))
+        }
     }
 }
 
@@ -72,17 +78,22 @@ async fn fetch_missing(slack: &Slack, fetch: &Fetch, ports: &Ports<'_>) -> Resul
             return Ok(fetched);
         }
     }
-    for id in &fetch.missing.names {
-        let name = names::ask(&api, id).await?;
-        fetched.names.insert(id.clone(), name);
-    }
+    let named = ask_names(&api, &fetch.missing.names).await;
+    // Whatever became of the names: what is kept of the files stays.
     if fetch.missing.files {
         let message = fetch.said.message_id();
-        for file in &fetch.said.files {
-            fetched.attachments.push(files::fetch(slack, ports, &message, file).await?);
-        }
+        fetched.attachments = files::fetch_all(slack, ports, &message, &fetch.said.files).await?;
     }
+    fetched.names = named?;
     Ok(fetched)
+}
+
+async fn ask_names(api: &WebApi<'_>, ids: &[String]) -> Result<BTreeMap<String, Option<String>>, Failure> {
+    let mut names = BTreeMap::new();
+    for id in ids {
+        names.insert(id.clone(), names::ask(api, id).await?);
+    }
+    Ok(names)
 }
 
 /// Was it done before? Changes are the same done twice; a post is looked for by its mark.
@@ -100,7 +111,8 @@ pub(super) async fn find(
         | Deed::Delete { .. }
         | Deed::React { .. }
         | Deed::Withdraw { .. }
-        | Deed::Fetch(_) => Ok(None),
+        | Deed::Fetch(_)
+        | Deed::Gather(_) => Ok(None),
     }
 }
 

@@ -14,7 +14,7 @@ use super::said::{Happened, Reacted, Said, message_id};
 use super::store::{self, Own, OwnPost, Place};
 use super::text::Names;
 use super::wire::{self, Heard};
-use super::{Slack, commands, forms, intake};
+use super::{Slack, commands, forms, intake, late};
 
 /// Is it something to decide about? What a room would not show is answered at once and not recorded.
 pub(super) fn admit(slack: &Slack, request: &http::Request<Bytes>) -> Result<Admission, Failure> {
@@ -138,6 +138,9 @@ async fn heard(slack: &Slack, said: Box<Said>, now: Timestamp, view: &dyn View) 
     let known = intake::know(slack, &said, view).await?;
     if known.missing != Missing::default() {
         return intake::send(said, now);
+    }
+    if let Happened::Edited(_) = said.happened {
+        return late::say(slack, &said, room, known, false, now, view).await;
     }
     let attachments = known.attachments.unwrap_or_default();
     intake::say(slack, &said, room, &known.names, attachments, known.parent, now)

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use switchboard_core::{Attachment, MessageId, RoomName};
+use switchboard_core::{Attachment, BlobId, MessageId, RoomName};
 
 use super::said::{Said, SlackTs};
 use super::store::Own;
@@ -19,7 +19,12 @@ pub(super) enum Errand {
     /// Bring a message's files into the thread of its post.
     Upload(Upload),
     /// Take files away that came too late: their message was withdrawn while they were brought.
-    Withdraw { channel: String, files: Vec<String> },
+    Withdraw {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message_id: Option<MessageId>,
+        channel: String,
+        files: Vec<String>,
+    },
 }
 
 /// One effect.
@@ -40,6 +45,8 @@ pub(super) enum Deed {
     Withdraw { files: Vec<String> },
     /// Learn what is missing to say a message.
     Fetch(Box<Fetch>),
+    /// Of its files, which were given up, take those that are here.
+    Gather(Box<Fetch>),
 }
 
 /// A message to show.
@@ -58,6 +65,9 @@ pub(super) struct Post {
     /// What is to be brought into its thread when it stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) files: Vec<Attachment>,
+    /// Those of `files`, where others of the message are missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) incomplete: Option<Vec<BlobId>>,
 }
 
 /// A message's files, to be shown in a thread.

@@ -2,6 +2,7 @@
 //! three-step upload. <https://docs.slack.dev/messaging/working-with-files>
 
 use bytes::Bytes;
+use futures::future::join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use switchboard_core::message::display_name;
@@ -17,11 +18,47 @@ use crate::file_type;
 /// How often Slack may send us on to another of its hosts.
 const MAX_REDIRECTS: usize = 3;
 
+/// The files of a message, all at once: ten slow ones take the time of one. What is kept stays, so that the attempt
+/// after one that failed asks only for what is missing.
+///
+/// # Errors
+/// As [`fetch`], when one of them fails.
+pub(super) async fn fetch_all(
+    slack: &Slack,
+    ports: &Ports<'_>,
+    message: &MessageId,
+    files: &[SlackFile],
+) -> Result<Vec<Attachment>, Failure> {
+    let fetched = join_all(files.iter().map(|file| fetch(slack, ports, message, file))).await;
+    fetched.into_iter().collect()
+}
+
+/// The files of a message that was given up, as far as we have them; in the place of each other one a note.
+pub(super) async fn gather(
+    message: &MessageId,
+    files: &[SlackFile],
+    ports: &Ports<'_>,
+) -> Result<Vec<Attachment>, Failure> {
+    let mut attachments = Vec::with_capacity(files.len());
+    for file in files {
+        let id = blob_id(message, file);
+        attachments.push(match ports.blobs.get(&id).await? {
+            Some(blob) => kept(file, id, &blob),
+            None => given_up(file),
+        });
+    }
+    Ok(attachments)
+}
+
+fn blob_id(message: &MessageId, file: &SlackFile) -> BlobId {
+    BlobId::from_cause(&["slack", message.as_str(), &file.id])
+}
+
 /// A file of a message in our keeping; where it cannot be had, its name and why not.
 ///
 /// # Errors
 /// [`Failure::Retry`] where a later attempt may fare better.
-pub(super) async fn fetch(
+async fn fetch(
     slack: &Slack,
     ports: &Ports<'_>,
     message: &MessageId,
@@ -37,7 +74,7 @@ pub(super) async fn fetch(
         }
     }
     // An earlier attempt may have fetched it before another file or name failed.
-    let id = BlobId::from_cause(&["slack", message.as_str(), &file.id]);
+    let id = blob_id(message, &file);
     if let Some(blob) = ports.blobs.get(&id).await? {
         return Ok(kept(&file, id, &blob));
     }

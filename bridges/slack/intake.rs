@@ -15,7 +15,7 @@ use super::deeds::{Deed, Done, Errand, Fetch, Fetched, Missing};
 use super::said::{Happened, Said, message_id};
 use super::store::{self, Own, OwnPost, Place};
 use super::text::{Names, nameless, to_plain};
-use super::{Slack, files, relay};
+use super::{Slack, late, relay};
 
 /// Most names that one message makes us look up; who is named beyond that is shown by id.
 const MAX_LOOKUPS: usize = 20;
@@ -98,15 +98,15 @@ pub(super) async fn received(
     let errand = errand.map_err(|_| Failure::bug("an errand of ours that we cannot read"))?;
     let (channel, deed) = match errand {
         Errand::Upload(upload) => (upload.channel.clone(), Deed::Upload(upload)),
-        Errand::Withdraw { channel, files } => (channel, Deed::Withdraw { files }),
+        Errand::Withdraw { channel, files, .. } => (channel, Deed::Withdraw { files }),
         Errand::Fetch { said } => {
             // The room may have lost its channel since.
             let Some(room) = slack.channels.get(&said.channel) else { return Ok(Outcome::nothing()) };
-            let Known { names, parent, attachments, missing } = know(slack, &said, view).await?;
-            if missing == Missing::default() {
-                let attachments = attachments.unwrap_or_default();
-                return say(slack, &said, room, &names, attachments, parent, now);
+            let known = know(slack, &said, view).await?;
+            if known.missing == Missing::default() {
+                return late::say(slack, &said, room, known, false, now, view).await;
             }
+            let Known { names, parent, attachments, missing } = known;
             let fetch = Fetch { said: *said, room: room.clone(), parent, names, attachments, missing };
             (fetch.said.channel.clone(), Deed::Fetch(Box::new(fetch)))
         }
@@ -128,11 +128,9 @@ pub(super) async fn settle_fetch(
             Done::Fetched(fetched) => fetched,
             other => return Err(Failure::bug(format!("{other:?} is no answer to a fetch"))),
         },
-        Settlement::GaveUp(_) => Fetched {
-            attachments: fetch.said.files.iter().map(files::given_up).collect(),
-            ..Fetched::default()
-        },
+        Settlement::GaveUp(_) => Fetched::default(),
     };
+    let gave_up = matches!(settlement, Settlement::GaveUp(_));
     let Fetch { said, room, parent, mut names, attachments, missing } = fetch;
     let mut writes: Vec<Write> = store::learn(view, fetched.own.clone()).await?.into_iter().collect();
     if missing.ourselves {
@@ -160,8 +158,14 @@ pub(super) async fn settle_fetch(
         writes.push(store::put_name(&id, &name, expires)?);
         names.insert(id, name);
     }
-    let attachments = attachments.unwrap_or(fetched.attachments);
-    let mut outcome = say(slack, &said, &room, &names, attachments, parent, now)?;
+    let mut outcome = if gave_up && missing.files {
+        let missing = Missing::default();
+        late::gather(Fetch { said, room, parent, names, attachments: None, missing }, view).await?
+    } else {
+        let attachments = Some(attachments.unwrap_or(fetched.attachments));
+        let known = Known { names, parent, attachments, missing: Missing::default() };
+        late::say(slack, &said, &room, known, gave_up, now, view).await?
+    };
     outcome.writes.append(&mut writes);
     Ok(outcome)
 }

@@ -41,6 +41,7 @@ use crate::settings::{ConfigError, Keys, Settings};
 mod commands;
 mod decide;
 mod intake;
+mod late;
 mod relay;
 
 mod act;
@@ -63,8 +64,14 @@ mod tests;
 const SIGNED: DoorAccess = DoorAccess::Signed;
 
 /// What it is configured with.
-pub(crate) const KEYS: Keys =
-    Keys { names: &["SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN", "SLACK_API_BASE"], section: "slack" };
+pub(crate) const KEYS: Keys = Keys {
+    names: &[SIGNING_SECRET, BOT_TOKEN, "SLACK_API_BASE"],
+    section: "slack",
+    secrets: &[(SIGNING_SECRET, &["slack.door"]), (BOT_TOKEN, &["slack.intake", "slack.out"])],
+};
+
+const SIGNING_SECRET: &str = "SLACK_SIGNING_SECRET";
+const BOT_TOKEN: &str = "SLACK_BOT_TOKEN";
 
 static DECLARATION: Declaration = Declaration {
     name: "slack",
@@ -166,19 +173,19 @@ impl Slack {
     ///
     /// # Errors
     /// When two rooms share a channel, a value cannot be right, or a room has a channel but the secrets are
-    /// missing. Without such a room the bridge sleeps and needs none.
+    /// missing that the bridge uses. Without such a room the bridge sleeps and needs none.
     pub fn new(settings: &Settings) -> Result<Self, ConfigError> {
         let config: SlackConfig = settings.section("slack")?;
         config.check()?;
         let channels = channels_of(&settings.rooms)?;
-        let in_use = !channels.is_empty();
-        let signing_secrets = match settings.get("SLACK_SIGNING_SECRET") {
-            None if !in_use => Vec::new(),
-            _ => settings.secrets("SLACK_SIGNING_SECRET")?,
+        let needs = |secret: &str| !channels.is_empty() && settings.uses(&KEYS, secret);
+        let signing_secrets = match settings.get(SIGNING_SECRET) {
+            None if !needs(SIGNING_SECRET) => Vec::new(),
+            _ => settings.secrets(SIGNING_SECRET)?,
         };
-        let bot_token = match settings.get("SLACK_BOT_TOKEN") {
-            None if !in_use => None,
-            _ => Some(Secret::new(settings.require("SLACK_BOT_TOKEN")?)),
+        let bot_token = match settings.get(BOT_TOKEN) {
+            None if !needs(BOT_TOKEN) => None,
+            _ => Some(Secret::new(settings.require(BOT_TOKEN)?)),
         };
         let api_base = settings.get("SLACK_API_BASE").unwrap_or("https://slack.com/api");
         let api_base = api_base
@@ -282,6 +289,7 @@ impl Bridge for Slack {
             Deed::Post(post) => relay::settle_post(self, post, settlement, now, view).await,
             Deed::Upload(upload) => relay::settle_upload(self, upload, settlement, now, view).await,
             Deed::Fetch(fetch) => intake::settle_fetch(self, *fetch, settlement, now, view).await,
+            Deed::Gather(fetch) => late::settle_gather(self, *fetch, settlement, now, view).await,
             Deed::Update { .. } | Deed::Delete { .. } | Deed::React { .. } | Deed::Withdraw { .. } => {
                 Ok(Outcome::nothing())
             }

@@ -4,8 +4,8 @@
 use switchboard_core::event::{Change, DeliveryReported, DeliveryStatus, MessageReceived, RoomChanged};
 use switchboard_core::message::{MAX_HOPS, display_name};
 use switchboard_core::{
-    Address, Detail, Effect, Event, EventId, Expect, Failure, Message, MessageId, Outcome, Permit, Permitted,
-    Report, Settlement, Surface, Timestamp, View, Write,
+    Address, Attachment, BlobId, Detail, Effect, Event, EventId, Expect, Failure, Message, MessageId,
+    Outcome, Permit, Permitted, Report, Settlement, Surface, Timestamp, View, Write,
 };
 
 use super::Slack;
@@ -41,7 +41,7 @@ pub(super) async fn room_changed(
     let destination = format!("slack/{channel}");
     let deed = match changed.change {
         Change::Posted => Some(Deed::Post(post(channel, message, view).await?)),
-        Change::Edited => update(channel, message, view).await?,
+        Change::Edited => return edit(slack, channel, message, now, view).await,
         Change::Deleted | Change::Retracted => return withdraw(slack, channel, message, now, view).await,
         // Above: also what was said in Slack is reacted to.
         Change::Reacted => None,
@@ -66,6 +66,7 @@ async fn post(channel: &str, message: &Message, view: &dyn View) -> Result<Post,
         text: from_plain(&words(message), POST_CHARS, CUT),
         hops: message.hops.saturating_add(1),
         files: message.attachments.iter().filter(|file| file.blob.is_some()).cloned().collect(),
+        incomplete: incomplete(message),
     })
 }
 
@@ -99,14 +100,44 @@ fn words(message: &Message) -> String {
     if text.trim().is_empty() { "(no text)".to_owned() } else { text }
 }
 
-async fn update(channel: &str, message: &Message, view: &dyn View) -> Result<Option<Deed>, Failure> {
-    let place = place(view, &message.id).await?;
+/// Shows what a message says now, and brings the files that were missing when it was posted and are here by now.
+async fn edit(
+    slack: &Slack,
+    channel: &str,
+    message: &Message,
+    now: Timestamp,
+    view: &dyn View,
+) -> Result<Outcome, Failure> {
+    let key = store::place_key(&message.id);
+    let found = store::find::<Place>(view, &key).await?;
     // What was never posted (it was given up) is not shown by an edit either.
-    let Some(place) = place.filter(|place| place.channel == channel && !place.gone) else { return Ok(None) };
-    Ok(place.ts.map(|ts| {
-        let text = from_plain(&words(message), UPDATE_BYTES, CUT);
-        Deed::Update { channel: channel.to_owned(), ts, text }
-    }))
+    let stands = found.value.filter(|place| place.channel == channel && !place.gone);
+    let Some((place, ts)) = stands.and_then(|place| Some((place.clone(), place.ts?))) else {
+        return Ok(Outcome::nothing());
+    };
+    let text = from_plain(&words(message), UPDATE_BYTES, CUT);
+    let update = Deed::Update { channel: channel.to_owned(), ts: ts.clone(), text };
+    let mut outcome =
+        Outcome { effects: vec![Effect::new(format!("slack/{channel}"), &update)?], ..Outcome::default() };
+    let Some(shown) = &place.incomplete else { return Ok(outcome) };
+    let late = |file: &&Attachment| file.blob.as_ref().is_some_and(|blob| !shown.contains(blob));
+    let files: Vec<Attachment> = message.attachments.iter().filter(late).cloned().collect();
+    if files.is_empty() {
+        return Ok(outcome);
+    }
+    let thread = place.thread.clone().unwrap_or(ts);
+    let cause = ["slack", message.id.as_str(), "upload", &message.revision.0.to_string()];
+    let upload = Upload { message_id: message.id.clone(), channel: channel.to_owned(), thread, files };
+    outcome.events.push(errand(EventId::from_cause(&cause), &Errand::Upload(upload), now)?);
+    let place = Place { incomplete: incomplete(message), ..place };
+    outcome.writes.push(Write::put(key, &place, found.expect)?.expiring(slack.post_expiry(now)));
+    Ok(outcome)
+}
+
+/// The files that a message shows, where others of it are missing.
+fn incomplete(message: &Message) -> Option<Vec<BlobId>> {
+    let missing = message.attachments.iter().any(|file| file.blob.is_none());
+    missing.then(|| message.attachments.iter().filter_map(|file| file.blob.clone()).collect())
 }
 
 /// Shows a reaction from elsewhere as the app's own: there when the first person reacts so, gone when the last
@@ -217,7 +248,8 @@ pub(super) async fn permit(deed: &Deed, view: &dyn View) -> Result<Permitted, Fa
         | Deed::Delete { .. }
         | Deed::React { .. }
         | Deed::Withdraw { .. }
-        | Deed::Fetch(_) => None,
+        | Deed::Fetch(_)
+        | Deed::Gather(_) => None,
     };
     Ok(match done {
         Some(done) => Permitted { permit: Permit::Settled(Report::new(&done)?), writes: Vec::new() },
@@ -271,6 +303,7 @@ async fn posted(
         channel: post.channel.clone(),
         ts: Some(ts.clone()),
         thread: post.thread.clone(),
+        incomplete: post.incomplete.clone(),
         ..Place::default()
     };
     let mut writes = store::remember_post(view, &post.message_id, place, slack.post_expiry(now)).await?;
@@ -304,9 +337,12 @@ pub(super) async fn settle_upload(
     let place = found.value.unwrap_or_else(|| Place { channel: upload.channel.clone(), ..Place::default() });
     if place.gone {
         let id = EventId::from_cause(&["slack", upload.message_id.as_str(), "withdraw"]);
-        let events = vec![errand(id, &Errand::Withdraw { channel: upload.channel, files }, now)?];
+        let message_id = Some(upload.message_id);
+        let withdraw = Errand::Withdraw { message_id, channel: upload.channel, files };
+        let events = vec![errand(id, &withdraw, now)?];
         return Ok(Outcome { events, ..Outcome::default() });
     }
+    let files = place.files.iter().cloned().chain(files).collect();
     let place = Place { files, ..place };
     let writes = vec![Write::put(key, &place, found.expect)?.expiring(slack.post_expiry(now))];
     Ok(Outcome { writes, ..Outcome::default() })
@@ -316,7 +352,13 @@ pub(super) async fn settle_upload(
 pub(super) fn errand(id: EventId, errand: &Errand, now: Timestamp) -> Result<Event, Failure> {
     let payload = serde_json::to_value(errand)
         .map_err(|error| Failure::bug(format!("an errand cannot be written as JSON: {error}")))?;
-    Ok(Event::new(id, "slack", now, Detail::MessageReceived(MessageReceived { payload })))
+    let (message_id, provider_id) = match errand {
+        Errand::Fetch { said } => (Some(said.message_id()), Some(said.ts.as_str().to_owned())),
+        Errand::Upload(upload) => (Some(upload.message_id.clone()), None),
+        Errand::Withdraw { message_id, .. } => (message_id.clone(), None),
+    };
+    let received = MessageReceived { message_id, provider_id, payload };
+    Ok(Event::new(id, "slack", now, Detail::MessageReceived(received)))
 }
 
 fn last_delivery(channel: &str, last: &LastDelivery) -> Result<Write, Failure> {

@@ -3,6 +3,7 @@
 //! | partition | says |
 //! |---|---|
 //! | `message/<message id>` | where the message stands in Slack: [`Place`] |
+//! | `noted/<message id>` | that the message was said without what is missing: [`Noted`] |
 //! | `withdrawn/<message id>` | that the message is withdrawn, where its post may still wait |
 //! | `post/<channel>/<ts>` | which message our post there is: [`OwnPost`] |
 //! | `name/<id>` | what a person, bot or channel is called: [`Name`] |
@@ -14,7 +15,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use switchboard_core::{Attachment, Expect, Failure, Key, MessageId, Timestamp, View, Write};
+use switchboard_core::{
+    Attachment, BlobId, Expect, Failure, Key, Message, MessageId, Revision, Timestamp, View, Write,
+};
 
 use super::said::SlackTs;
 
@@ -32,6 +35,9 @@ pub(super) struct Place {
     /// The files that we uploaded with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) files: Vec<String>,
+    /// The files that our post of it shows, where others were missing: those may come later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) incomplete: Option<Vec<BlobId>>,
     /// The files that came with it, as they were fetched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) attachments: Vec<Attachment>,
@@ -41,6 +47,15 @@ pub(super) struct Place {
     /// It was withdrawn: nothing more of it is to be shown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) gone: bool,
+}
+
+/// A message that was said without some of its files or names, which were given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Noted {
+    /// Which version was said so.
+    pub(super) first: Revision,
+    /// As it was said last.
+    pub(super) message: Message,
 }
 
 /// A post of ours.
@@ -77,6 +92,10 @@ pub(super) struct LastDelivery {
 
 pub(super) fn place_key(message: &MessageId) -> Key {
     Key::new(format!("message/{message}"), SORT)
+}
+
+pub(super) fn noted_key(message: &MessageId) -> Key {
+    Key::new(format!("noted/{message}"), SORT)
 }
 
 pub(super) fn withdrawn_key(message: &MessageId) -> Key {

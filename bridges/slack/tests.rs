@@ -7,7 +7,7 @@ use futures::executor::block_on;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
-use switchboard_core::memory::{MemoryBlobs, MemoryStore, ScriptedHttp};
+use switchboard_core::memory::{MemoryBlobs, MemoryDevices, MemoryNotices, MemoryStore, ScriptedHttp};
 use switchboard_core::{
     Admission, Arrival, ArrivalId, Bridge, Detail, Effect, Event, Failure, Outcome, Permit, Ports, Report,
     Settlement, Timestamp, What,
@@ -123,11 +123,28 @@ impl House {
             Permit::Go => {}
             Permit::NotBefore(_) => panic!("not put off"),
         }
-        block_on(self.slack.act(effect, &Ports { http, blobs: &self.blobs }))
+        block_on(self.slack.act(
+            effect,
+            &Ports {
+                http,
+                blobs: &self.blobs,
+                notices: &MemoryNotices::default(),
+                devices: &MemoryDevices::default(),
+            },
+        ))
     }
 
     fn find(&self, effect: &Effect, http: &ScriptedHttp) -> Result<Option<Report>, Failure> {
-        block_on(self.slack.find(effect, NOW, &Ports { http, blobs: &self.blobs }))
+        block_on(self.slack.find(
+            effect,
+            NOW,
+            &Ports {
+                http,
+                blobs: &self.blobs,
+                notices: &MemoryNotices::default(),
+                devices: &MemoryDevices::default(),
+            },
+        ))
     }
 
     fn settle(&self, effect: &Effect, settlement: &Settlement) -> Outcome {

@@ -174,7 +174,10 @@ impl Trouble {
     pub(super) fn counted(self, method: &str) -> Failure {
         match self {
             Self::Failed(failure) => failure,
-            refused => Failure::retry(refused.failure(method).to_string()),
+            refused => {
+                let credentials = refused.is(TOKEN_REFUSED);
+                Failure::Retry { reason: refused.failure(method).to_string(), after: None, credentials }
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use switchboard_core::{
 
 use super::codes::{self, Verdict};
 use super::config::{Config, Sender};
+use super::store::Unsent;
 use super::wire::{self, ErrorBody, MessageList, MessageResource, RemoteFile};
 use super::{smart, wire::STATUS_PATH};
 
@@ -19,7 +20,31 @@ use super::{smart, wire::STATUS_PATH};
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Task {
     FetchFiles(Draft),
+    /// Of files that were given up, take those that are here.
+    GatherFiles(Draft),
     SendText(SendText),
+    /// Wait until a text that its carrier did not take may be sent once more.
+    Wait(SendAgain),
+}
+
+/// The payload of `MessageReceived`: the bridge's errands to itself.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Errand {
+    Again { again: SendAgain },
+    Fetch(Draft),
+}
+
+/// A text that Twilio took and its carrier did not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct SendAgain {
+    /// The delivery that failed.
+    pub(super) delivery: EventId,
+    pub(super) to: PhoneNumber,
+    pub(super) text: Unsent,
+    pub(super) message_id: Option<MessageId>,
+    pub(super) room: Option<RoomName>,
+    pub(super) not_before: Timestamp,
 }
 
 /// A message whose files are still with Twilio: the payload of `MessageReceived`.
@@ -38,6 +63,9 @@ pub(super) struct SendText {
     pub(super) to: PhoneNumber,
     pub(super) body: String,
     pub(super) media_urls: Vec<String>,
+    /// The files of these links.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) files: Vec<Attachment>,
     /// What it counts as.
     pub(super) segments: u32,
     pub(super) message_id: Option<MessageId>,
@@ -63,6 +91,8 @@ pub(super) enum Done {
     NotInRoom,
     /// What it tells was withdrawn before it was sent.
     Withdrawn,
+    /// The time has come.
+    Waited,
     /// It cannot be.
     Failed { code: u32 },
 }
@@ -71,13 +101,17 @@ pub(super) enum Done {
 const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 /// What Twilio puts before the text of a trial account.
 const TRIAL_PREFIX: &str = "Sent from your Twilio trial account - ";
+/// Waiting as long as Twilio says costs no attempt, so it is never so short that we only ask and ask, nor so long that one
+/// mistaken answer stops a phone's lane for good.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 const FIND_PAGE_SIZE: usize = 50;
 const FIND_PAGES: usize = 4;
 
 /// Asks Twilio to send a text.
 pub(super) async fn send(config: &Config, task: &SendText, ports: &Ports<'_>) -> Result<Done, Failure> {
     let request = http::Request::post(messages_url(config))
-        .header(AUTHORIZATION, config.authorization())
+        .header(AUTHORIZATION, config.authorization()?)
         .header(ACCEPT, "application/json")
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(Bytes::from(form(config, task)))
@@ -105,7 +139,7 @@ fn form(config: &Config, task: &SendText) -> String {
     if config.section.smart_encoding {
         form.append_pair("SmartEncoded", "true");
     }
-    if config.section.status_callbacks && config.reachable {
+    if config.is_told() {
         form.append_pair("StatusCallback", &status_callback(config, &task.delivery));
     }
     form.finish()
@@ -129,7 +163,7 @@ fn refused(response: &http::Response<Bytes>) -> Result<Done, Failure> {
     if let Some((code, (verdict, _))) = known {
         return match verdict {
             Verdict::OptedOut => Ok(Done::OptedOut { code: Some(code) }),
-            Verdict::Failed => Ok(Done::Failed { code }),
+            Verdict::Failed | Verdict::Noteworthy | Verdict::Loop => Ok(Done::Failed { code }),
             Verdict::Mend => Err(Failure::refuse(status, codes::reason(code))),
             Verdict::Later(unless_told) => {
                 let after = retry_after(response).unwrap_or(unless_told);
@@ -153,7 +187,7 @@ fn refused(response: &http::Response<Bytes>) -> Result<Done, Failure> {
 
 fn retry_after(response: &http::Response<Bytes>) -> Option<Duration> {
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    Some(Duration::from_secs(seconds).clamp(SHORTEST_PAUSE, LONGEST_PAUSE))
 }
 
 /// Asks Twilio whether it has texts like this one, made since we first tried. Which of them is this one only
@@ -205,7 +239,7 @@ pub(super) fn no_answer(error: &HttpError) -> &'static str {
 
 async fn list(config: &Config, url: &str, ports: &Ports<'_>) -> Result<MessageList, Failure> {
     let request = http::Request::get(url)
-        .header(AUTHORIZATION, config.authorization())
+        .header(AUTHORIZATION, config.authorization()?)
         .header(ACCEPT, "application/json")
         .body(Bytes::new())
         .map_err(|error| Failure::bug(format!("the request cannot be made: {error}")))?;

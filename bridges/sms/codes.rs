@@ -11,9 +11,14 @@ pub(super) enum Verdict {
     OptedOut,
     /// This phone or this text cannot be: report it as failed.
     Failed,
+    /// The same, and the operator should know: it may be so of more texts.
+    Noteworthy,
+    /// The same, and somebody must act: two machines answer each other.
+    Loop,
     /// Something of the operator's is to be mended: dead letter, to be redriven after that.
     Mend,
-    /// Not now; not before this has passed, unless the answer says when.
+    /// Not now; not before this has passed, unless the answer says when. Where Twilio had taken the text and its
+    /// carrier has not, it is sent once more after so long.
     Later(Duration),
     /// Not with these credentials.
     Credentials,
@@ -29,8 +34,8 @@ const fn later(seconds: u64) -> Verdict {
 }
 
 const TABLE: &[(u32, Verdict, &str)] = &[
-    (11200, Verdict::Failed, "Twilio could not fetch a file: PUBLIC_BASE_URL must be reachable for it"),
-    (14107, Verdict::Failed, "Twilio stopped a loop: more than 30 texts between two numbers in 30 seconds"),
+    (11200, Verdict::Mend, "Twilio could not fetch a file: PUBLIC_BASE_URL must be reachable for it"),
+    (14107, Verdict::Loop, "Twilio stopped a loop: more than 30 texts between two numbers in 30 seconds"),
     (
         20003,
         Verdict::Credentials,
@@ -57,16 +62,17 @@ const TABLE: &[(u32, Verdict, &str)] = &[
         "Twilio does not take the link to a file: PUBLIC_BASE_URL must be reachable for it",
     ),
     (21623, Verdict::Bug, "more files than Twilio takes"),
-    (30001, Verdict::Failed, "Twilio's queue for our number was full"),
-    (30003, Verdict::Failed, "the phone cannot be reached now"),
+    (30001, later(600), "Twilio's queue for our number was full"),
+    (30003, later(900), "the phone cannot be reached now"),
     (30004, Verdict::OptedOut, "the phone blocks our texts"),
     (30005, Verdict::Failed, "the number is not in use"),
     (30006, Verdict::Failed, "the number is a landline's, or its carrier cannot be reached"),
-    (30007, Verdict::Failed, "the carrier filtered the text out"),
-    (30008, Verdict::Failed, "the carrier gave no reason"),
-    (30010, Verdict::Failed, "the text would cost more than allowed"),
+    (30007, Verdict::Noteworthy, "the carrier filtered the text out"),
+    (30008, later(60), "the carrier gave no reason"),
+    (30010, Verdict::Noteworthy, "the text would cost more than allowed"),
     (30022, later(60), "the carrier takes no more texts from our number for now"),
-    (30034, Verdict::Failed, "our number is not registered for texts to this country (A2P 10DLC)"),
+    (30034, Verdict::Mend, "our number is not registered for texts to this country (A2P 10DLC)"),
+    (63017, later(60), "Twilio takes no more texts from our account for now"),
     (63018, later(60), "Twilio takes no more texts from our number for now"),
 ];
 
@@ -81,6 +87,23 @@ pub(super) fn reason(code: u32) -> String {
     match look_up(code) {
         Some((_, words)) => format!("{words} ({code})"),
         None => format!("Twilio's error {code}: https://www.twilio.com/docs/api/errors/{code}"),
+    }
+}
+
+/// Says in the log what a text's end asks of the operator; nothing where the phone alone is the reason.
+pub(super) fn tell(code: u32) {
+    match look_up(code).map(|(verdict, _)| verdict) {
+        Some(Verdict::OptedOut | Verdict::Failed) => {}
+        Some(Verdict::Loop | Verdict::Mend | Verdict::Credentials | Verdict::Bug) => {
+            tracing::error!(
+                code,
+                reason = reason(code),
+                "a text failed, and so will others until it is mended"
+            );
+        }
+        Some(Verdict::Noteworthy | Verdict::Later(_)) | None => {
+            tracing::warn!(code, reason = reason(code), "a text failed");
+        }
     }
 }
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use base64::Engine;
 use serde::Deserialize;
-use switchboard_core::{Links, PhoneNumber, RoomName, Rooms, Secret, SmsAccess};
+use switchboard_core::{Failure, Links, PhoneNumber, RoomName, Rooms, Secret, SmsAccess};
 use url::{Host, Url};
 
 use super::media::HostPattern;
+use super::{AUTH_TOKEN, KEYS};
 use crate::settings::{ConfigError, Settings};
 
 /// `[sms]` of the configuration. Every key has a default that is safe to start with.
@@ -77,6 +78,7 @@ pub(super) enum Sender {
 #[derive(Debug)]
 pub(super) struct Config {
     pub(super) account: String,
+    /// None where nothing uses them.
     pub(super) tokens: Vec<Secret>,
     pub(super) sender: Sender,
     /// What stands before `/2010-04-01/…`, without a slash at the end.
@@ -123,7 +125,10 @@ impl Config {
         }
         Ok(Self {
             account,
-            tokens: settings.secrets("TWILIO_AUTH_TOKEN")?,
+            tokens: match settings.get(AUTH_TOKEN) {
+                None if !settings.uses(&KEYS, AUTH_TOKEN) => Vec::new(),
+                _ => settings.secrets(AUTH_TOKEN)?,
+            },
             sender: sender(settings)?,
             api_base,
             api_url,
@@ -134,6 +139,11 @@ impl Config {
             reachable,
             listed,
         })
+    }
+
+    /// Does Twilio tell us how a text fares?
+    pub(super) fn is_told(&self) -> bool {
+        self.section.status_callbacks && self.reachable
     }
 
     /// The phones of a room's list; none unless `sms = "listed"`.
@@ -171,11 +181,14 @@ impl Config {
         allowed.is_empty() || allowed.contains(&code)
     }
 
-    /// The value of `Authorization` for the API: the first token signs our requests.
-    pub(super) fn authorization(&self) -> String {
-        let token = self.tokens.first().map_or("", Secret::expose);
-        let pair = format!("{}:{token}", self.account);
-        format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+    /// The value of `Authorization` for the API: the first token is our password.
+    ///
+    /// # Errors
+    /// Whatever this was made for declares no use of the token.
+    pub(super) fn authorization(&self) -> Result<String, Failure> {
+        let token = self.tokens.first().ok_or_else(|| Failure::bug("what asks Twilio has no token"))?;
+        let pair = format!("{}:{}", self.account, token.expose());
+        Ok(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)))
     }
 }
 

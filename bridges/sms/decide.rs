@@ -11,7 +11,7 @@ use switchboard_core::{
     RoomName, Sender, SmsAccess, Surface, Timestamp, View, Write,
 };
 
-use super::act::{Draft, SendText, Task};
+use super::act::{Draft, Errand, SendText, Task};
 use super::config::Config;
 use super::store::{self, NewText, Pace, Phone, Stored};
 use super::wire::{self, Inbound};
@@ -34,10 +34,12 @@ pub(super) async fn message(
     now: Timestamp,
     view: &dyn View,
 ) -> Result<Outcome, Failure> {
-    // What is no number (a short code, a sender's name) is a machine; our own number would be a circle.
-    let number = match &inbound.from {
-        Some(number) if number.as_str() != inbound.to && !config.is_ours(number) => number.clone(),
-        _ => return Ok(Outcome::reply(wire::twiml())),
+    let number = match person(config, &inbound) {
+        Ok(number) => number,
+        Err(reason) => {
+            tracing::warn!(sid = inbound.sid, reason, "a text was answered and not passed on");
+            return Ok(Outcome::reply(wire::twiml()));
+        }
     };
     let stored: Stored<Phone> = Stored::load(view, &store::phone_key(&number)).await?;
     let mut desk = Desk {
@@ -69,6 +71,20 @@ pub(super) async fn message(
         Word::Start { .. } | Word::Text => desk.post(inbound)?,
     }
     Ok(desk.outcome)
+}
+
+/// The number of the phone that has texted; or why its text is nobody's, for the log, which names no number.
+fn person(config: &Config, inbound: &Inbound) -> Result<PhoneNumber, &'static str> {
+    match &inbound.from {
+        None if inbound.channel => {
+            Err("it came by another channel than SMS, such as whatsapp: or messenger:")
+        }
+        None => Err("its sender is a short code or a name: a machine"),
+        Some(number) if number.as_str() == inbound.to || config.is_ours(number) => {
+            Err("it is from our own number: to pass it on would be a circle")
+        }
+        Some(number) => Ok(number.clone()),
+    }
 }
 
 /// One message of one phone, being dealt with.
@@ -214,10 +230,12 @@ impl Desk<'_> {
             posted(&inbound.sid, message, self.now)
         } else {
             let id = EventId::from_cause(&["twilio", &inbound.sid, "received"]);
+            let (message_id, provider_id) = (Some(message.id.clone()), Some(inbound.sid.clone()));
             let draft = Draft { sid: inbound.sid, message, files: inbound.files };
             let payload = serde_json::to_value(draft)
                 .map_err(|error| Failure::bug(format!("a draft cannot be written: {error}")))?;
-            Event::new(id, "sms", self.now, Detail::MessageReceived(MessageReceived { payload }))
+            let received = MessageReceived { message_id, provider_id, payload };
+            Event::new(id, "sms", self.now, Detail::MessageReceived(received))
         };
         self.outcome.events.push(event);
         Ok(())
@@ -264,11 +282,17 @@ pub(super) fn posted(sid: &str, message: Message, now: Timestamp) -> Event {
     Event::new(id, "sms", now, Detail::MessagePosted(MessageSaid::new(message)))
 }
 
-/// A message with files: fetch them.
+/// An errand: a message with files, which are to be fetched; a text that is to be sent once more, in a while.
 pub(super) fn received(received: &MessageReceived) -> Result<Outcome, Failure> {
-    let draft: Draft = serde::Deserialize::deserialize(&received.payload)
-        .map_err(|error| Failure::bug(format!("a draft cannot be read: {error}")))?;
-    let effect = Effect::new("twilio/media", &Task::FetchFiles(draft))?;
+    let errand: Errand = serde::Deserialize::deserialize(&received.payload)
+        .map_err(|error| Failure::bug(format!("an errand of ours that we cannot read: {error}")))?;
+    let effect = match errand {
+        Errand::Fetch(draft) => Effect::new("twilio/media", &Task::FetchFiles(draft))?,
+        Errand::Again { again } => {
+            let not_before = Some(again.not_before);
+            Effect { not_before, ..Effect::new("twilio/again", &Task::Wait(again))? }
+        }
+    };
     Ok(Outcome { effects: vec![effect], ..Outcome::default() })
 }
 
@@ -297,7 +321,8 @@ pub(super) async fn requested(
         delivery: event.id.clone(),
         to: requested.lane.clone(),
         body,
-        media_urls: files.iter().map(|blob| config.links.media(blob, until)).collect(),
+        media_urls: files.iter().map(|(blob, _)| config.links.media(blob, until)).collect(),
+        files: files.iter().map(|(_, file)| (*file).clone()).collect(),
         segments,
         message_id: requested.message_id.clone(),
         change: requested.change,

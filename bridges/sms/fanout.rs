@@ -7,11 +7,12 @@
 use switchboard_core::event::{Change, RoomChanged};
 use switchboard_core::message::MAX_HOPS;
 use switchboard_core::{
-    Event, Failure, Order, Outcome, PhoneNumber, Query, SmsAccess, Surface, Timestamp, View,
+    Attachment, Event, Expect, Failure, Message, Order, Outcome, PhoneNumber, Query, SmsAccess, Surface,
+    Timestamp, View, Write,
 };
 
 use super::config::Config;
-use super::store::{self, NewText, Phone, Stored};
+use super::store::{self, Incomplete, NewText, Phone, Stored};
 use super::text;
 
 /// Phones a part: each takes a write and an event of the 90 that an outcome has.
@@ -35,9 +36,14 @@ pub(super) async fn room_changed(
     }
     let (name, text) = (message.sender.name.as_str(), message.text.as_str());
     let corrects = config.section.corrections;
+    let late = late_files(message, changed.change, view).await?;
     let (said, attachments) = match changed.change {
         Change::Posted => {
             (text::said(name, text, false, message.attachments.len()), message.attachments.as_slice())
+        }
+        Change::Edited if !late.files.is_empty() => {
+            let text = if late.same_text || !corrects { "" } else { text };
+            (text::said(name, text, !text.is_empty(), late.files.len()), late.files.as_slice())
         }
         Change::Edited if corrects => (text::said(name, text, true, 0), &[][..]),
         Change::Deleted if corrects => (text::taken_back(name, text), &[][..]),
@@ -51,6 +57,10 @@ pub(super) async fn room_changed(
     }
     let (phones, next_part) = phones(config, changed, part, view).await?;
     outcome.next_part = next_part;
+    if outcome.next_part.is_none() && config.access(&message.room) != SmsAccess::Off {
+        // After the last part: each has to decide the same.
+        outcome.writes.extend(late.remember(message, now)?);
+    }
     if phones.is_empty() {
         return Ok(outcome);
     }
@@ -77,6 +87,49 @@ pub(super) async fn room_changed(
         outcome.writes.push(phone.write(key)?);
     }
     Ok(outcome)
+}
+
+/// The files of an edited message that were missing when the phones were told of it.
+#[derive(Default)]
+struct Late {
+    files: Vec<Attachment>,
+    /// It says what they were told then.
+    same_text: bool,
+    /// Where it is to be kept what they have been told.
+    expect: Option<Expect>,
+}
+
+async fn late_files(message: &Message, change: Change, view: &dyn View) -> Result<Late, Failure> {
+    let missing = message.attachments.iter().any(|file| file.blob.is_none());
+    let here = message.attachments.iter().any(|file| file.blob.is_some());
+    match change {
+        Change::Posted if missing => Ok(Late { expect: Some(Expect::Any), ..Late::default() }),
+        Change::Edited if here => {
+            let key = store::incomplete_key(&message.id);
+            let told: Stored<Incomplete> = Stored::load(view, &key).await?;
+            if told.is_new() {
+                return Ok(Late::default());
+            }
+            let late =
+                |file: &&Attachment| file.blob.as_ref().is_some_and(|blob| !told.value.shown.contains(blob));
+            Ok(Late {
+                files: message.attachments.iter().filter(late).cloned().collect(),
+                same_text: told.value.text == message.text,
+                expect: Some(told.expect),
+            })
+        }
+        _ => Ok(Late::default()),
+    }
+}
+
+impl Late {
+    fn remember(&self, message: &Message, now: Timestamp) -> Result<Option<Write>, Failure> {
+        let Some(expect) = self.expect else { return Ok(None) };
+        let shown = message.attachments.iter().filter_map(|file| file.blob.clone()).collect();
+        let told = Incomplete { shown, text: message.text.clone() };
+        let write = Write::put(store::incomplete_key(&message.id), &told, expect)?;
+        Ok(Some(write.expiring(now.plus(store::DELIVERY_KEPT))))
+    }
 }
 
 /// The phones of a room after the one that `part` names, and what the next part is.

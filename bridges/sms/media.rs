@@ -6,8 +6,8 @@
 //! no picture. A file that cannot be had becomes a note, so that the message still arrives.
 
 use bytes::Bytes;
+use futures::future::join_all;
 use http::header::{AUTHORIZATION, LOCATION};
-use sha2::{Digest, Sha256};
 use switchboard_core::{Attachment, Blob, BlobId, Failure, HttpError, Ports};
 use url::Url;
 
@@ -58,23 +58,31 @@ enum Missing {
     Later(Failure),
 }
 
-/// Fetches and stores all files of a message.
+/// Fetches and stores all files of a message (at most ten), all at once: ten slow ones take the time of one. What is
+/// stored stays stored, so that the attempt after one that failed asks only for what is missing.
 pub(super) async fn fetch_all(config: &Config, draft: &Draft, ports: &Ports<'_>) -> Result<Done, Failure> {
-    let mut attachments = Vec::with_capacity(draft.files.len());
-    for (index, file) in draft.files.iter().enumerate() {
-        let attachment = match fetch(config, file, ports).await {
-            Ok(blob) => keep(draft, index, blob, ports).await?,
-            Err(Missing::Note(note)) => missing(file, index, note),
-            Err(Missing::Later(failure)) => return Err(failure),
-        };
-        attachments.push(attachment);
+    let files = draft.files.iter().enumerate();
+    let ended = join_all(files.map(|(index, file)| fetch_one(config, draft, index, file, ports))).await;
+    let attachments = ended.into_iter().collect::<Result<_, _>>()?;
+    Ok(Done::Fetched { attachments })
+}
+
+/// The files of a message that was given up, as far as they are stored; in the place of each other one a note.
+pub(super) async fn gather(draft: &Draft, ports: &Ports<'_>) -> Result<Done, Failure> {
+    let mut attachments = notes(draft);
+    for (index, place) in attachments.iter_mut().enumerate() {
+        let id = blob_id(draft, index);
+        if let Some(blob) = ports.blobs.get(&id).await? {
+            *place = kept(index, id, blob);
+        }
     }
     Ok(Done::Fetched { attachments })
 }
 
-/// The same message with a note in the place of each file.
-pub(super) fn notes(draft: &Draft, note: &str) -> Vec<Attachment> {
-    draft.files.iter().enumerate().map(|(index, file)| missing(file, index, note)).collect()
+/// A note in the place of each file.
+pub(super) fn notes(draft: &Draft) -> Vec<Attachment> {
+    let files = draft.files.iter().enumerate();
+    files.map(|(index, file)| missing(file, index, "it could not be fetched from Twilio")).collect()
 }
 
 fn missing(file: &RemoteFile, index: usize, note: &str) -> Attachment {
@@ -87,19 +95,44 @@ fn missing(file: &RemoteFile, index: usize, note: &str) -> Attachment {
     }
 }
 
-async fn keep(draft: &Draft, index: usize, blob: Blob, ports: &Ports<'_>) -> Result<Attachment, Failure> {
-    let hash = hex::encode(Sha256::digest(&blob.bytes));
-    let id = BlobId::from_cause(&[draft.message.id.as_str(), &index.to_string(), &hash]);
-    ports.blobs.put(&id, &blob).await?;
+/// Where a file is kept: known before it is there, so that whoever comes later finds it. What Twilio keeps under one
+/// link never changes.
+fn blob_id(draft: &Draft, index: usize) -> BlobId {
+    BlobId::from_cause(&["twilio", draft.message.id.as_str(), &index.to_string()])
+}
+
+fn kept(index: usize, id: BlobId, blob: Blob) -> Attachment {
     let family = blob.content_type.split('/').next().unwrap_or_default();
     let family = if matches!(family, "image" | "audio" | "video") { family } else { "file" };
-    Ok(Attachment {
+    Attachment {
         name: format!("{family}-{}.{}", index + 1, ending(&blob.content_type)),
         content_type: blob.content_type,
         size: blob.bytes.len() as u64,
         blob: Some(id),
         note: None,
-    })
+    }
+}
+
+/// One file, or the note in its place.
+async fn fetch_one(
+    config: &Config,
+    draft: &Draft,
+    index: usize,
+    file: &RemoteFile,
+    ports: &Ports<'_>,
+) -> Result<Attachment, Failure> {
+    let id = blob_id(draft, index);
+    if let Some(blob) = ports.blobs.get(&id).await? {
+        return Ok(kept(index, id, blob));
+    }
+    match fetch(config, file, ports).await {
+        Ok(blob) => {
+            ports.blobs.put(&id, &blob).await?;
+            Ok(kept(index, id, blob))
+        }
+        Err(Missing::Note(note)) => Ok(missing(file, index, note)),
+        Err(Missing::Later(failure)) => Err(failure),
+    }
 }
 
 async fn fetch(config: &Config, file: &RemoteFile, ports: &Ports<'_>) -> Result<Blob, Missing> {
@@ -110,8 +143,9 @@ async fn fetch(config: &Config, file: &RemoteFile, ports: &Ports<'_>) -> Result<
             return Err(Missing::Note("it is kept on a host that is not allowed"));
         }
         let mut request = http::Request::get(url.as_str());
-        if takes_credentials(config, &url) {
-            request = request.header(AUTHORIZATION, config.authorization());
+        let credentials = takes_credentials(config, &url);
+        if credentials {
+            request = request.header(AUTHORIZATION, config.authorization().map_err(Missing::Later)?);
         }
         let request = request.body(Bytes::new()).map_err(|_| Missing::Note("Twilio gave no link to it"))?;
         let response = match ports.http.send(request).await {
@@ -126,6 +160,10 @@ async fn fetch(config: &Config, file: &RemoteFile, ports: &Ports<'_>) -> Result<
                 let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
                 let location = location.ok_or(Missing::Note("Twilio's storage sent us nowhere"))?;
                 url = url.join(location).map_err(|_| Missing::Note("Twilio's storage sent us nowhere"))?;
+            }
+            401 if credentials => {
+                let reason = "Twilio refuses the credentials for a file".to_owned();
+                return Err(Missing::Later(Failure::Retry { reason, after: None, credentials }));
             }
             status @ (401 | 408 | 425 | 429 | 500..) => {
                 return Err(Missing::Later(Failure::retry(format!("a file's host answered {status}"))));

@@ -24,7 +24,7 @@ use switchboard_core::{
     Outcome, Permitted, Ports, Report, Settlement, Timestamp, View, What,
 };
 
-use crate::settings::{ConfigError, Keys, Settings};
+use crate::settings::{ConfigError, Keys, LINK_KEY, Settings};
 
 mod config;
 mod wire;
@@ -33,6 +33,8 @@ mod decide;
 mod fanout;
 mod words;
 
+mod again;
+mod fetched;
 mod permit;
 mod settle;
 
@@ -58,13 +60,21 @@ const CONTENT_TYPES: &[&str] = &["application/x-www-form-urlencoded", "applicati
 pub(crate) const KEYS: Keys = Keys {
     names: &[
         "TWILIO_ACCOUNT_SID",
-        "TWILIO_AUTH_TOKEN",
+        AUTH_TOKEN,
         "TWILIO_FROM",
         "TWILIO_MESSAGING_SERVICE_SID",
         "TWILIO_API_BASE",
     ],
     section: "sms",
+    secrets: &[
+        // Twilio signs what it sends with the token that is our password there.
+        (AUTH_TOKEN, &["sms.door", "sms.intake", "sms.out"]),
+        // A status callback's address is signed; the links to a text's files are.
+        (LINK_KEY, &["sms.door", "sms.out"]),
+    ],
 };
+
+const AUTH_TOKEN: &str = "TWILIO_AUTH_TOKEN";
 
 static DECLARATION: Declaration = Declaration {
     name: "sms",
@@ -143,15 +153,17 @@ impl Bridge for Sms {
 
     async fn permit(&self, effect: &Effect, now: Timestamp, view: &dyn View) -> Result<Permitted, Failure> {
         match effect.read()? {
-            act::Task::FetchFiles(_) => Ok(Permitted::go()),
             act::Task::SendText(task) => permit::send(&self.config, &task, now, view).await,
+            act::Task::FetchFiles(_) | act::Task::GatherFiles(_) | act::Task::Wait(_) => Ok(Permitted::go()),
         }
     }
 
     async fn act(&self, effect: &Effect, ports: &Ports<'_>) -> Result<Report, Failure> {
         let report = match effect.read()? {
             act::Task::FetchFiles(draft) => media::fetch_all(&self.config, &draft, ports).await?,
+            act::Task::GatherFiles(draft) => media::gather(&draft, ports).await?,
             act::Task::SendText(task) => act::send(&self.config, &task, ports).await?,
+            act::Task::Wait(_) => act::Done::Waited,
         };
         Report::new(&report)
     }
@@ -163,7 +175,7 @@ impl Bridge for Sms {
         ports: &Ports<'_>,
     ) -> Result<Option<Report>, Failure> {
         match effect.read()? {
-            act::Task::FetchFiles(_) => Ok(None),
+            act::Task::FetchFiles(_) | act::Task::GatherFiles(_) | act::Task::Wait(_) => Ok(None),
             act::Task::SendText(task) => {
                 let found = act::find(&self.config, &task, since, ports).await?;
                 found.map(|report| Report::new(&report)).transpose()
@@ -179,8 +191,10 @@ impl Bridge for Sms {
         view: &dyn View,
     ) -> Result<Outcome, Failure> {
         match effect.read()? {
-            act::Task::FetchFiles(draft) => settle::fetched(draft, settlement, now),
+            act::Task::FetchFiles(draft) => fetched::fetched(draft, settlement, now, view).await,
+            act::Task::GatherFiles(draft) => fetched::gathered(draft, settlement, now, view).await,
             act::Task::SendText(task) => settle::sent(&task, settlement, now, view).await,
+            act::Task::Wait(again) => again::waited(again, now, view).await,
         }
     }
 }

@@ -5,7 +5,7 @@ use switchboard_core::{Failure, Permit, Permitted, Report, Timestamp, View, Writ
 
 use super::act::{Done, SendText};
 use super::config::Config;
-use super::store::{self, Delivery, Phone, Stored};
+use super::store::{self, Delivery, Phone, Stored, Unsent};
 
 /// The answer, with the segments counted: once a day for a delivery, however often it is attempted.
 pub(super) async fn send(
@@ -56,6 +56,10 @@ pub(super) async fn send(
     delivery.value.message_id.clone_from(&task.message_id);
     delivery.value.room.clone_from(&task.room);
     delivery.value.counted = Some(day);
+    if config.is_told() && !delivery.value.last {
+        let (text, attachments) = (task.body.clone(), task.files.clone());
+        delivery.value.unsent = Some(Unsent { text, attachments, change: task.change });
+    }
     writes.push(store::put_delivery(&delivery, &task.delivery, now)?);
     Ok(Permitted { permit: Permit::Go, writes })
 }

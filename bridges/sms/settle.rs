@@ -8,25 +8,11 @@ use switchboard_core::{
     Address, Event, EventId, Expect, Failure, Outcome, Settlement, Surface, Timestamp, View,
 };
 
-use super::act::{Done, Draft, SendText};
+use super::act::{Done, SendText};
+use super::again;
 use super::codes::{self, Verdict};
 use super::store::{self, Claim, Delivery, Phone, Stored};
 use super::wire::{self, Callback};
-use super::{decide, media};
-
-/// The files of a message are here, or will not come: post it.
-pub(super) fn fetched(draft: Draft, settlement: &Settlement, now: Timestamp) -> Result<Outcome, Failure> {
-    let attachments = match settlement {
-        Settlement::Done(report) => match report.read()? {
-            Done::Fetched { attachments } => attachments,
-            other => return Err(Failure::bug(format!("files were fetched and the report is {other:?}"))),
-        },
-        Settlement::GaveUp(_) => media::notes(&draft, "it could not be fetched from Twilio"),
-    };
-    let mut message = draft.message;
-    message.attachments = attachments;
-    Ok(Outcome { events: vec![decide::posted(&draft.sid, message, now)], ..Outcome::default() })
-}
 
 /// A text has been sent, or has not.
 pub(super) async fn sent(
@@ -68,8 +54,13 @@ pub(super) async fn sent(
                 record.outcome.writes.push(store::withdrawn(store::never_sent_key(message, &task.to), now)?);
             }
         }
-        Done::Failed { code } => record.fail(&codes::reason(code)),
-        Done::Fetched { .. } => return Err(Failure::bug("a text was sent and the report is of files")),
+        Done::Failed { code } => {
+            record.fail(&codes::reason(code));
+            codes::tell(code);
+        }
+        other @ (Done::Fetched { .. } | Done::Waited) => {
+            return Err(Failure::bug(format!("a text was sent and the report is {other:?}")));
+        }
     }
     record.finish()
 }
@@ -151,9 +142,29 @@ impl<'a> Record<'a> {
             self.stored.value.sid = Some(sid.to_owned());
             self.outcome.writes.push(store::claim(sid, self.delivery, expect, self.now)?);
         }
-        if let Some(status) = self.stored.value.advance(status) {
-            self.report(status, code.map(codes::reason));
+        let Some(status) = self.stored.value.advance(status) else { return Ok(()) };
+        if let (Some(after), Some(to)) = (again::after(status, code), self.stored.value.phone.clone())
+            && let Some(errand) = again::errand(self.delivery, &mut self.stored.value, &to, after, self.now)?
+        {
+            self.outcome.events.push(errand);
+            let reason = code.map(codes::reason).unwrap_or_default();
+            let reason = format!("{reason}; it is sent once more in {} s", after.as_secs());
+            // It left Twilio, or never did: neither is the end.
+            let so_far = if status == DeliveryStatus::Undelivered {
+                DeliveryStatus::Sent
+            } else {
+                DeliveryStatus::Queued
+            };
+            self.report_as("again", so_far, Some(reason));
+            return Ok(());
         }
+        if matches!(status, DeliveryStatus::Undelivered | DeliveryStatus::Failed) {
+            self.stored.value.unsent = None;
+        }
+        if let Some(code) = code {
+            codes::tell(code);
+        }
+        self.report(status, code.map(codes::reason));
         Ok(())
     }
 
@@ -165,6 +176,10 @@ impl<'a> Record<'a> {
     }
 
     fn report(&mut self, status: DeliveryStatus, reason: Option<String>) {
+        self.report_as(word(status), status, reason);
+    }
+
+    fn report_as(&mut self, cause: &str, status: DeliveryStatus, reason: Option<String>) {
         let value = &self.stored.value;
         let Some(phone) = &value.phone else { return };
         let detail = DeliveryReported {
@@ -176,7 +191,7 @@ impl<'a> Record<'a> {
             provider_id: value.sid.clone(),
             reason,
         };
-        let id = EventId::from_cause(&[self.delivery.as_str(), "DeliveryReported", word(status)]);
+        let id = EventId::from_cause(&[self.delivery.as_str(), "DeliveryReported", cause]);
         self.outcome.events.push(Event::new(id, "sms", self.now, Detail::DeliveryReported(detail)));
     }
 

@@ -6,6 +6,8 @@
 //! | `room/<room>` | `<number>` | a phone that joined an open room (the phone's own item decides) |
 //! | `delivery/<event id>` | `state` | [`Delivery`]: one SmsRequested and how it fares |
 //! | `sid/<sid>` | `delivery` | which delivery a message of Twilio's is |
+//! | `noted/<message id>` | `message` | [`Noted`]: it was posted without files of its own that may still come |
+//! | `incomplete/<message id>` | `message` | [`Incomplete`]: the phones were told of it without files that may still come |
 //! | `withdrawn/<message id>` | `message` | the message is withdrawn: what still waits of it is not sent |
 //! | `withdrawn/<message id>` | `<number>` | the phone was never sent it |
 //! | `pace` | `sender` | [`Pace`]: until when our sender is busy |
@@ -19,13 +21,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use switchboard_core::event::{Change, DeliveryStatus, Detail, SmsRequested};
 use switchboard_core::{
-    Event, EventId, Expect, Failure, Key, MessageId, PhoneNumber, RoomName, SmsAccess, Timestamp, View, Write,
+    Attachment, BlobId, Event, EventId, Expect, Failure, Key, MessageId, PhoneNumber, Revision, RoomName,
+    SmsAccess, Timestamp, View, Write,
 };
 
 use super::config::Config;
 
-/// How long a delivery is remembered: Twilio's last report comes within days.
-const DELIVERY_KEPT: Duration = Duration::from_secs(30 * 86_400);
+/// How long a delivery is remembered, and whatever a dead letter of it may need: Twilio's last report comes within days.
+pub(super) const DELIVERY_KEPT: Duration = Duration::from_secs(30 * 86_400);
 /// How long a day's counts are kept: past the end of their day in every time zone.
 pub(super) const SPENT_KEPT: Duration = Duration::from_secs(3 * 86_400);
 
@@ -128,7 +131,7 @@ impl Phone {
 pub(super) struct NewText {
     pub(super) to: PhoneNumber,
     pub(super) text: String,
-    pub(super) attachments: Vec<switchboard_core::Attachment>,
+    pub(super) attachments: Vec<Attachment>,
     pub(super) message_id: Option<MessageId>,
     pub(super) change: Option<Change>,
     pub(super) room: Option<RoomName>,
@@ -152,6 +155,22 @@ pub(super) struct Delivery {
     /// The day on which its segments were counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) counted: Option<String>,
+    /// What it says, until it is known that the carrier took it: so long it may be sent once more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unsent: Option<Unsent>,
+    /// It is that once more, and there is no third time.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) last: bool,
+}
+
+/// What a text says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Unsent {
+    pub(super) text: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) attachments: Vec<Attachment>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) change: Option<Change>,
 }
 
 impl Delivery {
@@ -170,6 +189,9 @@ impl Delivery {
             return None;
         }
         self.status = Some(status.to_owned());
+        if matches!(reported, DeliveryStatus::Delivered) {
+            self.unsent = None;
+        }
         (before.map(|(_, status)| status) != Some(reported)).then_some(reported)
     }
 }
@@ -189,6 +211,26 @@ fn rank(status: &str) -> Option<(u8, DeliveryStatus)> {
         "read" => (END + 1, DeliveryStatus::Delivered),
         _ => return None,
     })
+}
+
+/// What a message was posted with, when some of its files had been given up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Noted {
+    pub(super) attachments: Vec<Attachment>,
+    pub(super) revision: Revision,
+}
+
+impl Default for Noted {
+    fn default() -> Self {
+        Self { attachments: Vec::new(), revision: Revision::FIRST }
+    }
+}
+
+/// What the phones were told of a message some of whose files were missing.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct Incomplete {
+    pub(super) shown: Vec<BlobId>,
+    pub(super) text: String,
 }
 
 /// Which delivery a message of Twilio's is.
@@ -249,6 +291,16 @@ pub(super) fn claim_key(sid: &str) -> Key {
 pub(super) fn claim(sid: &str, delivery: &EventId, expect: Expect, now: Timestamp) -> Result<Write, Failure> {
     let claim = Claim { delivery: delivery.clone() };
     Ok(Write::put(claim_key(sid), &claim, expect)?.expiring(now.plus(DELIVERY_KEPT)))
+}
+
+/// Where it stands that a message was posted without some of its files.
+pub(super) fn noted_key(message: &MessageId) -> Key {
+    Key::new(format!("noted/{message}"), "message")
+}
+
+/// Where it stands that the phones were told of a message without some of its files.
+pub(super) fn incomplete_key(message: &MessageId) -> Key {
+    Key::new(format!("incomplete/{message}"), "message")
 }
 
 /// Where it stands that a message is withdrawn.

@@ -1,12 +1,16 @@
 //! Tables: request in, outcome out; effect in, exact request out. Here is the house that they share.
 
+use std::sync::{Arc, Mutex};
+
 use base64::Engine;
 use bytes::Bytes;
 use futures::executor::block_on;
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use switchboard_core::event::{Change, RoomChanged, SmsRequested};
-use switchboard_core::memory::{Answer, MemoryBlobs, MemoryStore, ScriptedHttp, SentRequest};
+use switchboard_core::memory::{
+    Answer, MemoryBlobs, MemoryDevices, MemoryNotices, MemoryStore, ScriptedHttp, SentRequest,
+};
 use switchboard_core::{
     Address, Admission, Arrival, ArrivalId, Bridge, Detail, Effect, Event, EventId, Failure, Message,
     MessageId, Outcome, Permit, Ports, Report, Revision, Sender, Settlement, Surface, Timestamp, What,
@@ -137,7 +141,15 @@ impl House {
 
     fn act(&self, effect: &Effect, answers: Vec<Answer>) -> (Result<Report, Failure>, Vec<SentRequest>) {
         let http = ScriptedHttp::new(answers);
-        let report = block_on(self.sms.act(effect, &Ports { http: &http, blobs: &self.blobs }));
+        let report = block_on(self.sms.act(
+            effect,
+            &Ports {
+                http: &http,
+                blobs: &self.blobs,
+                notices: &MemoryNotices::default(),
+                devices: &MemoryDevices::default(),
+            },
+        ));
         (report, http.sent())
     }
 
@@ -154,6 +166,27 @@ impl House {
         let (report, _) = self.act(&effect, vec![created(sid)]);
         self.settle(&effect, &Settlement::Done(report.unwrap()))
     }
+}
+
+/// Does something; and what was logged meanwhile.
+fn logged<T>(doing: impl FnOnce() -> T) -> (T, String) {
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    let done = tracing::subscriber::with_default(subscriber, doing);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    (done, text)
 }
 
 fn created(sid: &str) -> Answer {

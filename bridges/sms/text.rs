@@ -86,7 +86,11 @@ fn utf16(text: &str) -> usize {
 }
 
 /// The body and the files of one request: what cannot go as a file is named in the text.
-pub(super) fn with_files<'a>(text: &str, files: &'a [Attachment], links: bool) -> (String, Vec<&'a BlobId>) {
+pub(super) fn with_files<'a>(
+    text: &str,
+    files: &'a [Attachment],
+    links: bool,
+) -> (String, Vec<(&'a BlobId, &'a Attachment)>) {
     let mut sendable = Vec::new();
     let mut notes = String::new();
     let mut bytes = 0;
@@ -100,7 +104,7 @@ pub(super) fn with_files<'a>(text: &str, files: &'a [Attachment], links: bool) -
             Some(_) if bytes + file.size > media::MAX_SENT_BYTES => Some("too large for phones"),
             Some(blob) => {
                 bytes += file.size;
-                sendable.push(blob);
+                sendable.push((blob, file));
                 None
             }
         };

@@ -32,6 +32,8 @@ pub(super) struct Inbound {
     pub(super) sid: String,
     /// `None` for what is no number: a short code, a sender's name.
     pub(super) from: Option<PhoneNumber>,
+    /// The sender's address names a channel that is not SMS, such as `whatsapp:`.
+    pub(super) channel: bool,
     pub(super) to: String,
     pub(super) text: String,
     pub(super) files: Vec<RemoteFile>,
@@ -122,6 +124,7 @@ fn interpret(parameters: &Parameters, request: &http::Request<Bytes>) -> Result<
     };
     Ok(Knock::Message(Inbound {
         from: from.parse().ok(),
+        channel: from.contains(':'),
         to: parameters.get("To").unwrap_or_default().to_owned(),
         text: parameters.get("Body").unwrap_or_default().to_owned(),
         files: (0..count.min(MAX_ATTACHMENTS)).map(file).collect(),

@@ -20,7 +20,7 @@ use switchboard_core::{
     Sockets, Timestamp, Told, View, What, Word, Write,
 };
 
-use crate::settings::{ConfigError, Keys, Settings};
+use crate::settings::{ConfigError, Keys, LINK_KEY, Settings};
 
 mod config;
 mod decide;
@@ -68,6 +68,10 @@ const fn page(path: &'static str, methods: &'static [&'static str]) -> Door {
 pub(crate) const KEYS: Keys = Keys {
     names: &["OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "OIDC_REACHED_AT"],
     section: "chat",
+    secrets: &[
+        ("OIDC_CLIENT_SECRET", &["web_chat.page"]),
+        (LINK_KEY, &["web_chat.page", "web_chat.socket", "web_chat.history", "web_chat.deliveries"]),
+    ],
 };
 
 static DECLARATION: Declaration = Declaration {

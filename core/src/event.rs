@@ -51,6 +51,12 @@ pub enum Detail {
 /// Something came in and its bridge still has to fetch what belongs to it. Heard by that bridge only.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct MessageReceived {
+    /// The message that it is about, where that is known: its story begins here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<MessageId>,
+    /// The surface's own id for it: a Twilio MessageSid, a Slack ts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<String>,
     /// The bridge's own words: JSON that only it reads.
     pub payload: serde_json::Value,
 }
@@ -341,7 +347,7 @@ impl Event {
                 words.extend(reported.provider_id.as_deref());
             }
             Detail::SubscriberChanged(changed) => words.push(changed.phone.as_str()),
-            Detail::MessageReceived(_) => {}
+            Detail::MessageReceived(received) => words.extend(received.provider_id.as_deref()),
         }
         words
     }
@@ -356,7 +362,8 @@ impl Event {
             Detail::MessageHeld(judged) | Detail::MessageBlocked(judged) => Some(&judged.message.id),
             Detail::SmsRequested(requested) => requested.message_id.as_ref(),
             Detail::DeliveryReported(reported) => reported.message_id.as_ref(),
-            Detail::MessageReceived(_) | Detail::SubscriberChanged(_) => None,
+            Detail::MessageReceived(received) => received.message_id.as_ref(),
+            Detail::SubscriberChanged(_) => None,
         }
     }
 }

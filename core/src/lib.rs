@@ -20,6 +20,9 @@ pub mod link;
 pub mod ports;
 pub mod store;
 
+pub mod device;
+pub mod notice;
+
 pub mod id;
 pub mod phone;
 pub mod room;
@@ -35,14 +38,16 @@ pub use bridge::{
     Admission, Arrival, Bridge, Declaration, Door, DoorAccess, MAX_BODY_BYTES, Nonce, Permit, Permitted,
     Reading, Settlement, TimerFired, Verified, What,
 };
+pub use device::{DeviceMessage, DeviceTopic};
 pub use event::{Detail, Event};
 pub use failure::Failure;
 pub use id::{ArrivalId, BlobId, EventId, MessageId};
 pub use link::Links;
 pub use message::{Address, Attachment, Message, Revision, Sender, Surface};
+pub use notice::{Notice, NoticeTopic};
 pub use outcome::{Effect, Outcome, Reply, Report, TimerChange};
 pub use phone::PhoneNumber;
-pub use ports::{Blob, Blobs, Http, HttpError, Ports, Search};
+pub use ports::{Blob, Blobs, Devices, Http, HttpError, Notices, Ports, Search};
 pub use room::{Room, RoomName, Rooms, SmsAccess};
 pub use secret::Secret;
 pub use socket::{

@@ -4,8 +4,10 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::device::DeviceMessage;
 use crate::failure::Failure;
 use crate::id::BlobId;
+use crate::notice::{Notice, NoticeTopic};
 use crate::room::RoomName;
 
 /// The ports, as `act` is given them.
@@ -15,6 +17,10 @@ pub struct Ports<'a> {
     pub http: &'a dyn Http,
     /// Files.
     pub blobs: &'a dyn Blobs,
+    /// Alarms for who subscribes to them.
+    pub notices: &'a dyn Notices,
+    /// Words to devices.
+    pub devices: &'a dyn Devices,
 }
 
 /// Largest answer that is read, in bytes; Twilio's and Slack's media are limited to less by their bridges.
@@ -78,6 +84,31 @@ pub trait Blobs: Send + Sync {
     /// # Errors
     /// [`Failure::Retry`] when it cannot be read now.
     async fn get(&self, id: &BlobId) -> Result<Option<Blob>, Failure>;
+}
+
+/// Publishing to topics that people subscribe to. Neither order nor that it comes once is promised: an alarm must
+/// come, and says itself which one it is.
+#[async_trait]
+pub trait Notices: Send + Sync {
+    /// Publishes; ends when the topic has it, and gives the id that it has there. Whoever subscribes gets it after that.
+    /// Sent once: trying again is the host's, since nobody can ask a topic whether it has something already.
+    ///
+    /// # Errors
+    /// [`Failure::Retry`] when it was not taken: no connection, too much at once; with `credentials` when ours are
+    /// refused. [`Failure::Unsure`] when there is no answer. [`Failure::Refuse`] when there is no such topic.
+    async fn publish(&self, topic: &NoticeTopic, notice: &Notice) -> Result<String, Failure>;
+}
+
+/// Publishing to devices, MQTT QoS 1: a device that is connected, or comes back to its session, gets it at least once.
+#[async_trait]
+pub trait Devices: Send + Sync {
+    /// Publishes; ends when the broker has it (`PUBACK`). Whether the device has it, only the device can say.
+    ///
+    /// # Errors
+    /// [`Failure::Retry`] when it was not taken: no connection, too much at once; with `credentials` when ours are
+    /// refused. [`Failure::Unsure`] when there is no answer. [`Failure::Refuse`] when there is no broker to publish to,
+    /// with the mend.
+    async fn publish(&self, message: &DeviceMessage) -> Result<(), Failure>;
 }
 
 /// Finding what was said. An index beside the store, that can be made again from it.

@@ -10,7 +10,8 @@ use tokio::sync::watch;
 use crate::calls::Calls;
 use crate::faults::Faults;
 use crate::limits::Buckets;
-use crate::settings::{Behaviour, Limits, Settings};
+use crate::notices::{NoticeBoard, Notices};
+use crate::settings::{Behaviour, Limits, Settings, SlackSecrets};
 use crate::slack::Workspace;
 use crate::store::Store;
 use crate::tasks::Tasks;
@@ -81,6 +82,7 @@ impl Sandbox {
         let house = Arc::new(House {
             behaviour: Mutex::new(Arc::new(settings.behaviour.clone())),
             limits: Mutex::new(Arc::new(settings.limits.clone())),
+            slack_secrets: Mutex::new(Arc::new(SlackSecrets::of(&settings.slack))),
             buckets: Buckets::default(),
             faults: Faults::default(),
             calls: Calls::new(),
@@ -92,6 +94,7 @@ impl Sandbox {
             store,
             texts: Mutex::new(Texts::new()),
             workspace: Mutex::new(Workspace::new(&settings.slack)),
+            notices: Mutex::default(),
             http,
             settings,
         });
@@ -111,6 +114,11 @@ impl Sandbox {
             .with_state(Arc::clone(&self.house))
     }
 
+    /// Where the hub publishes notices.
+    pub fn notices(&self) -> NoticeBoard {
+        NoticeBoard(Arc::clone(&self.house))
+    }
+
     /// Ends the background work: texts on their way, retries, answers that never come.
     pub async fn stop(&self) {
         self.house.tasks.stop().await;
@@ -122,6 +130,7 @@ pub(crate) struct House {
     pub(crate) settings: Settings,
     pub(crate) behaviour: Mutex<Arc<Behaviour>>,
     pub(crate) limits: Mutex<Arc<Limits>>,
+    pub(crate) slack_secrets: Mutex<Arc<SlackSecrets>>,
     pub(crate) buckets: Buckets,
     pub(crate) faults: Faults,
     pub(crate) calls: Calls,
@@ -138,6 +147,8 @@ pub(crate) struct House {
     pub(crate) texts: Mutex<Texts>,
     /// Slack's channels, people and files.
     pub(crate) workspace: Mutex<Workspace>,
+    /// What was published to topics. Locked after the others where they are.
+    pub(crate) notices: Mutex<Notices>,
     pub(crate) http: reqwest::Client,
 }
 
@@ -148,6 +159,10 @@ impl House {
 
     pub(crate) fn limits(&self) -> Arc<Limits> {
         Arc::clone(&locked(&self.limits))
+    }
+
+    pub(crate) fn slack_secrets(&self) -> Arc<SlackSecrets> {
+        Arc::clone(&locked(&self.slack_secrets))
     }
 
     /// The address to really ask for a URL of the hub's: the public address may not lead to this machine.

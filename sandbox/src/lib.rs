@@ -1,5 +1,6 @@
 //! Pretend Twilio and Slack that behave like the real ones: signatures, status callbacks, retries,
-//! duplicates, limits and failures, on this machine and without accounts.
+//! duplicates, limits and failures, on this machine and without accounts; and a board that shows what was published
+//! to topics that people would subscribe to.
 //!
 //! It stands on the other side of the hub's doors, so it shares no code with the bridges: its
 //! signatures and wire types are its own, and it is able to disagree with them. What it does follows
@@ -32,6 +33,7 @@ mod calls;
 mod faults;
 mod ids;
 mod limits;
+mod notices;
 mod refusal;
 mod ring;
 mod sent_media;
@@ -41,4 +43,5 @@ mod tasks;
 mod webhooks;
 
 pub use house::{Sandbox, StartError};
+pub use notices::NoticeBoard;
 pub use settings::{Behaviour, Limits, Settings, SlackApp, SlackLimits, TwilioAccount, TwilioLimits};

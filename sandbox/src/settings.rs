@@ -1,7 +1,7 @@
 //! What a sandbox is told when it starts: whom it pretends to be, for which hub, and how it behaves.
 //!
-//! Only values and their defaults are here. [`Behaviour`] and [`Limits`] can also be changed while it
-//! runs (`control`); the identities cannot.
+//! Only values and their defaults are here. [`Behaviour`], [`Limits`] and the Slack app's two secrets can also be
+//! changed while it runs (`control`); the identities cannot.
 
 use std::path::PathBuf;
 
@@ -107,6 +107,19 @@ impl Default for SlackApp {
                 ("U0BOB".into(), "bob".into(), "Bob".into()),
             ],
         }
+    }
+}
+
+/// What the Slack app and the hub know of each other, as it is now.
+#[derive(Clone)]
+pub(crate) struct SlackSecrets {
+    pub(crate) bot_token: String,
+    pub(crate) signing_secret: String,
+}
+
+impl SlackSecrets {
+    pub(crate) fn of(app: &SlackApp) -> SlackSecrets {
+        SlackSecrets { bot_token: app.bot_token.clone(), signing_secret: app.signing_secret.clone() }
     }
 }
 

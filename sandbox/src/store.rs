@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex};
 use serde::{Deserialize, Serialize};
 
 use crate::house::{House, locked};
+use crate::notices::Published;
 use crate::slack::{Message, StoredFile, Ts};
 use crate::twilio::{InboundMedia, Text};
 
@@ -51,6 +52,8 @@ pub(crate) enum Entry<'a> {
     MessageGone { channel: Cow<'a, str>, ts: Ts },
     /// A file, with its bytes when it was uploaded.
     File(Arc<StoredFile>),
+    /// Something that was published to a topic.
+    Notice { topic: Cow<'a, str>, published: Cow<'a, Published> },
 }
 
 pub(crate) struct Store {
@@ -146,6 +149,7 @@ impl House {
     pub(crate) fn restore(&self, entries: Vec<Entry<'static>>) {
         let mut texts = locked(&self.texts);
         let mut workspace = locked(&self.workspace);
+        let mut notices = locked(&self.notices);
         for entry in entries {
             match entry {
                 Entry::Text(text) => texts.put(text.into_owned()),
@@ -163,6 +167,7 @@ impl House {
                     }
                 }
                 Entry::File(file) => workspace.files.put(file),
+                Entry::Notice { topic, published } => notices.put(&topic, published.into_owned()),
             }
         }
     }
@@ -175,9 +180,11 @@ impl House {
         }
         let texts = locked(&self.texts);
         let workspace = locked(&self.workspace);
+        let notices = locked(&self.notices);
         store.replace(|write| {
             texts.entries(write);
             workspace.entries(write);
+            notices.entries(write);
         })
     }
 }

@@ -180,11 +180,59 @@ def give_again(function, body):
     return json.loads(answer["Payload"].read())
 
 
+def replace_secret(name, value):
+    """Gives a secret of the Parameter Store another value, as an operator does."""
+    client("ssm").put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+
+
+def end_waits(table):
+    """Makes every effect of a bridge that waits for its next attempt due now."""
+    name = resources()[table]
+    for row in scan(name):
+        if row.get("st") == "waiting":
+            client("dynamodb").update_item(
+                TableName=name,
+                Key={key: {"S": row[key]} for key in ("pk", "sk")},
+                UpdateExpression="SET due = :now",
+                ExpressionAttributeValues={":now": {"N": str(int(time.time() * 1000))}},
+            )
+
+
 def timers():
     """How many timers the gate has, and how many of them wait for the Scheduler."""
     schedules = client("scheduler").list_schedules(NamePrefix=f"{STACK}-")["Schedules"]
     rows = [row for row in scan(resources()["ModerationTable"]) if row["pk"] == "t#"]
     return {"timers": len(rows), "schedules": len(schedules)}
+
+
+def put_off(listener, event, seconds):
+    """Writes down that a delivery has failed once and waits that long, as a function does that is killed right then."""
+    bridge = "".join(word.capitalize() for word in listener.split(".")[0].split("_"))
+    now = int(time.time() * 1000)
+    times = {"att": 1, "fst": now, "due": now + 1000 * seconds, "ttl_s": now // 1000 + 86400}
+    place = {"pk": {"S": f"r#{listener}#{event}"}, "sk": {"S": "w"}}
+    item = place | {name: {"N": str(value)} for name, value in times.items()}
+    client("dynamodb").put_item(TableName=resources()[f"{bridge}Table"], Item=item)
+
+
+def configure(text):
+    """Gives the gate other rooms and another policy, and ends its process, which has read the old ones."""
+    client("ssm").put_parameter(Name=f"/{STACK}/configuration", Value=text, Type="String", Overwrite=True)
+    kill("ModerationGate")
+
+
+def iso(ms):
+    """A time as the functions write it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms / 1000)) + f".{ms % 1000:03}Z"
+
+
+def wake_early():
+    """Reminds of every timer of the gate now, as a queue does that cannot wait as long as the timer: how many."""
+    rows = [row for row in scan(resources()["ModerationTable"]) if row["pk"] == "t#"]
+    for row in rows:
+        timer = {"key": row["sk"], "due": iso(int(row["due"]))}
+        send("ModerationQueue", json.dumps({"switchboard": {"timer": timer}}))
+    return len(rows)
 
 
 def let_the_scheduler_wake():
@@ -195,7 +243,7 @@ def let_the_scheduler_wake():
         schedule = scheduler.get_schedule(Name=listed["Name"])
         timer = json.loads(schedule["Target"]["Input"])["switchboard"]["timer"]
         now = int(time.time() * 1000)
-        timer["due"] = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now / 1000)) + f".{now % 1000:03}Z"
+        timer["due"] = iso(now)
         dynamodb.update_item(
             TableName=resources()["ModerationTable"],
             Key={"pk": {"S": "t#"}, "sk": {"S": timer["key"]}},
@@ -378,14 +426,19 @@ def watch_keys():
     threading.Thread(target=watch, daemon=True).start()
 
 
-def kill(function):
-    """Kills the processes of a function (or of all, if empty) at once; gives how many."""
+def processes_of(function):
+    """The ids of the processes of a function, or of all, if empty."""
     name = resources()[f"{function}Function"] if function else None
-    victims = [
+    return sorted(
         process
         for process, environment in processes().items()
         if name in (None, environment["AWS_LAMBDA_FUNCTION_NAME"])
-    ]
+    )
+
+
+def kill(function):
+    """Kills the processes of a function (or of all, if empty) at once; gives how many."""
+    victims = processes_of(function)
     for process in victims:
         os.kill(process, signal.SIGKILL)
     return len(victims)
@@ -435,32 +488,11 @@ def asked_for(cloudtrail, key, name):
         until = page[-1]["EventTime"].timestamp() + 1e-6
 
 
-def calls():
-    """Which function has asked for what: {function: {action: count}}.
-
-    A transaction is counted, and its single writes too: those are what a role is asked for.
-    """
-    remember_keys()
-    cloudtrail, found = client("cloudtrail"), {}
-    for key, function in sorted(dict(KEYS).items()):
-        counts = found.setdefault(function, {})
-        for service, names in ASKED.items():
-            for name in names:
-                events = asked_for(cloudtrail, key, name)
-                actions = [name] * len(events)
-                if name == "TransactWriteItems":
-                    for event in events:
-                        asked = json.loads(event["CloudTrailEvent"])["requestParameters"] or {}
-                        actions += [MEMBERS[member] for item in asked.get("TransactItems", []) for member in item]
-                for action in actions:
-                    # A HEAD is allowed by what allows a GET.
-                    action = f"{service}:{action}".replace("HeadObject", "GetObject")
-                    counts[action] = counts.get(action, 0) + 1
-    return found
-
-
 def asked_of(service, name, asked):
-    """What a call is about, as the ends of ARNs name it: tables, queues, parameters, buses, buckets."""
+    """What a call is about, as the ends of ARNs name it: tables, queues, parameters, secrets, buses.
+
+    A transaction is its single writes: those are what a role is asked for.
+    """
     if name == "TransactWriteItems":
         writes = [write for item in asked.get("TransactItems", []) for write in item.items()]
         return [(f"{service}:{MEMBERS[member]}", write["TableName"]) for member, write in writes]
@@ -468,23 +500,26 @@ def asked_of(service, name, asked):
         return [(f"{service}:{name}", table) for table in asked.get("RequestItems", {})]
     if name == "PutEvents":
         return [(f"{service}:{name}", entry["EventBusName"].rsplit("/")[-1]) for entry in asked.get("Entries", [])]
-    about = asked.get("TableName") or asked.get("QueueUrl", "").rsplit("/")[-1] or asked.get("Name")
-    return [(f"{service}:{name}", about)]
+    names = asked.get("TableName"), asked.get("QueueUrl", "").rsplit("/")[-1], asked.get("Name"), asked.get("SecretId")
+    return [(f"{service}:{name}", next(filter(None, names)))]
 
 
 def uses():
     """Which function has asked for what of what, and how often: [[function, action, name, count], ...]."""
     remember_keys()
     cloudtrail, found = client("cloudtrail"), collections.Counter()
+    # A function's rule has the same name.
+    functions = {it: name.removesuffix("Function") for name, it in resources().items() if name.endswith("Function")}
     for key, function in sorted(dict(KEYS).items()):
-        logical = next(name.removesuffix("Function") for name, it in resources().items() if it == f"{STACK}-{function}")
+        logical = functions[f"{STACK}-{function}"]
         for service, names in ASKED.items():
             for name in names:
                 for event in asked_for(cloudtrail, key, name):
                     asked = json.loads(event["CloudTrailEvent"])["requestParameters"] or {}
                     if service == "s3":
-                        name = name.replace("HeadObject", "GetObject")
-                        found[logical, f"s3:{name}", resources()["Media"]] += 1
+                        # A HEAD is allowed by what allows a GET.
+                        action = f"s3:{name}".replace("HeadObject", "GetObject")
+                        found[logical, action, event["Resources"][0]["ResourceName"]] += 1
                     else:
                         found.update((logical, *of) for of in asked_of(service, name, asked))
     return [[*use, count] for use, count in sorted(found.items())]
@@ -580,16 +615,20 @@ def allow(function):
 
 
 def describe():
-    """What is deployed: patterns of rules, handlers, how many batches of a queue are handled at once, and what is watched."""
+    """What is deployed: patterns of rules, handlers, what each refers to, how many batches of a queue are handled at once,
+    and what is watched."""
     known = resources()
     events, functions = client("events"), client("lambda")
     rules = events.list_rules(EventBusName=known["Bus"])["Rules"]
     mappings = functions.list_event_source_mappings()["EventSourceMappings"]
     listed = [page for page in functions.get_paginator("list_functions").paginate()]
     handlers = {f["FunctionName"]: f["Handler"] for page in listed for f in page["Functions"]}
+    given = {f["Handler"]: f["Environment"]["Variables"] for page in listed for f in page["Functions"]}
+    referred = lambda variables: [each.split("=") for each in variables.get("SWITCHBOARD_PARAMETERS", "").split(",") if each]
     return {
         "rules": {rule["Name"].removeprefix(f"{STACK}-"): json.loads(rule["EventPattern"]) for rule in rules},
         "handlers": sorted(handlers.values()),
+        "references": {handler: dict(referred(variables)) for handler, variables in given.items()},
         "concurrency": {
             handlers[mapping["FunctionArn"].split(":")[6]]: mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
             for mapping in mappings
@@ -623,8 +662,13 @@ DEEDS = {
     "redrive": redrive,
     "send": send,
     "give-again": give_again,
+    "replace-secret": replace_secret,
+    "end-waits": end_waits,
     "timers": timers,
     "let-the-scheduler-wake": let_the_scheduler_wake,
+    "put-off": put_off,
+    "configure": configure,
+    "wake-early": wake_early,
     "connections": connections,
     "lose-connections": lose_connections,
     "configuration": configuration,
@@ -636,7 +680,6 @@ DEEDS = {
     "trace": trace,
     "journal": journal,
     "logs": logs,
-    "calls": calls,
     "bill": bill,
     "grants": grants,
     "uses": uses,
@@ -645,6 +688,7 @@ DEEDS = {
     "deny": deny,
     "allow": allow,
     "kill": kill,
+    "processes-of": processes_of,
     "set": set_variable,
     "describe": describe,
 }

@@ -54,6 +54,14 @@ impl Issuer {
     }
 }
 
+/// Goes to an address as a browser does, with these cookies; gives the status and where it is sent.
+pub async fn go(http: &reqwest::Client, address: &str, cookies: &str) -> (u16, String) {
+    let request = http.get(address).header("accept", "text/html,*/*;q=0.8").header("cookie", cookies);
+    let answer = request.send().await.expect("an answer");
+    let to = answer.headers().get("location").map(|to| to.to_str().expect("text").to_owned());
+    (answer.status().as_u16(), to.unwrap_or_default())
+}
+
 /// A browser, as far as redirects and cookies go.
 pub struct Browser {
     /// Its connections.

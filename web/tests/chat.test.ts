@@ -1,62 +1,9 @@
 // The page's side of the chat, against a hub in memory: what a reader and a writer may rely on.
-import "fake-indexeddb/auto";
+import { expect, test } from "vitest";
 
-import { IDBFactory } from "fake-indexeddb";
-import { beforeEach, expect, test } from "vitest";
-
-import { Api } from "../src/client/api.ts";
-import { Chat } from "../src/client/chat.ts";
-import { type Keep, openKeep } from "../src/client/keep.ts";
-import type { Session } from "../src/client/protocol.ts";
-import { FakeClock, FakeHub, settle } from "./fake-hub.ts";
-
-let hub: FakeHub;
-let clock: FakeClock;
-let keep: Keep;
-let remembered: Session | null;
-let ids = 0;
-
-beforeEach(async () => {
-  hub = new FakeHub(["lobby", "help"]);
-  clock = new FakeClock();
-  keep = await openKeep(new IDBFactory());
-  remembered = null;
-});
-
-function page(): Chat {
-  return new Chat({
-    api: new Api(hub.fetch),
-    clock,
-    keep,
-    open: () => hub.open(),
-    newId: () => `id-${++ids}`,
-    remembered: {
-      get: () => remembered,
-      set: (session) => {
-        remembered = session;
-      },
-    },
-  });
-}
-
-async function opened(room = "lobby"): Promise<Chat> {
-  const chat = page();
-  await chat.start();
-  await chat.open(room);
-  await settle();
-  expect(chat.view().line.kind).toBe("open");
-  return chat;
-}
-
-function texts(chat: Chat, name = "lobby"): string[] {
-  return chat.view().rooms.find((room) => room.name === name)?.messages.map((message) => message.text) ?? [];
-}
-
-function room(chat: Chat, name = "lobby") {
-  const found = chat.view().rooms.find((one) => one.name === name);
-  if (found === undefined) throw new Error(`no room ${name}`);
-  return found;
-}
+import type { Chat } from "../src/client/chat.ts";
+import { settle } from "./fake-hub.ts";
+import { clock, hub, keep, opened, page, remembered, room, texts } from "./page.ts";
 
 const states = (chat: Chat): string[] => chat.view().entries.map((entry) => entry.state);
 
@@ -250,50 +197,6 @@ test("unread is counted for what others say, here and since the last visit, unti
   expect(room(again).unread).toBe(0);
 });
 
-test("the waits between attempts grow, and a reader can end them", async () => {
-  const chat = await opened();
-  hub.reachable = false;
-  hub.cut();
-  const waits: number[] = [];
-  for (let attempt = 0; attempt < 8; attempt++) {
-    await settle();
-    const { line } = chat.view();
-    if (line.kind !== "waiting") throw new Error(line.kind);
-    waits.push(line.until - clock.now());
-    await clock.pass(line.until - clock.now());
-  }
-  expect(waits).toEqual([375, 750, 1500, 3000, 6000, 12_000, 22_500, 22_500]);
-  hub.reachable = true;
-  chat.wake();
-  await settle();
-  expect(chat.view().line.kind).toBe("open");
-});
-
-test("the next connection is open before the old one ends, and nothing is shown twice or missed", async () => {
-  hub.lifeMs = 120_000;
-  const chat = await opened();
-  const old = hub.sockets[0];
-  hub.say("lobby", "before");
-  await clock.pass(61_000);
-  expect(chat.view().line.kind).toBe("open");
-  expect(old?.closed).toBe(true);
-  expect(hub.sockets).toHaveLength(1);
-  expect(hub.sockets[0]).not.toBe(old);
-  hub.say("lobby", "after");
-  await settle();
-  expect(texts(chat)).toEqual(["before", "after"]);
-});
-
-test("a connection that falls silent is replaced", async () => {
-  const chat = await opened();
-  const old = hub.sockets[0];
-  if (old === undefined) throw new Error("no socket");
-  old.deaf = true;
-  await clock.pass(120_000);
-  expect(old.closed).toBe(true);
-  expect(chat.view().line.kind).toBe("open");
-});
-
 test("older messages come page by page, and the end of them is known", async () => {
   for (let number = 1; number <= 120; number++) hub.say("lobby", String(number));
   const chat = await opened();
@@ -362,25 +265,6 @@ test("what is said or changed while an older stretch is on its way is not lost",
   await newer;
   expect(texts(chat)).toContain("one hundred and thirty");
   expect(texts(chat).at(-1)).toBe("the last");
-});
-
-test("a hub that is reached and gives no connection is told from one that is not reached", async () => {
-  const chat = await opened();
-  const said = (): string | null | undefined => {
-    const { line } = chat.view();
-    return line.kind === "waiting" ? line.hub : undefined;
-  };
-  hub.full = true;
-  hub.cut();
-  await clock.pass(3000);
-  expect(said()).toContain("gives no connection");
-  hub.full = false;
-  await clock.pass(10_000);
-  expect(chat.view().line.kind).toBe("open");
-  hub.reachable = false;
-  hub.cut();
-  await clock.pass(3000);
-  expect(said()).toBeNull();
 });
 
 test("signed out elsewhere: the page says so, and keeps what was written for the same person", async () => {

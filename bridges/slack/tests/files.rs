@@ -59,6 +59,117 @@ fn a_file_that_cannot_be_had_is_named_with_the_reason() {
     }
 }
 
+/// A message with these files, said in the channel: the effect that fetches them.
+fn with_files(house: &House, ids: &[&str]) -> Effect {
+    let mut envelope: serde_json::Value =
+        json(std::str::from_utf8(&fixture("message_file_share.json")).unwrap());
+    let file = envelope["event"]["files"][0].clone();
+    let files = ids.iter().map(|id| {
+        let mut file = file.clone();
+        file["id"] = (*id).into();
+        file["url_private_download"] = format!("https://files.slack.com/{id}").into();
+        file
+    });
+    envelope["event"]["files"] = files.collect();
+    let (_, outcome) = house.knock(&signed("/slack/events", envelope.to_string())).unwrap().unwrap();
+    only_effect(&house.event("slack.intake", &outcome.events[0])).clone()
+}
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n................";
+
+fn png() -> switchboard_core::memory::Answer {
+    ScriptedHttp::answer(200, &[("content-type", "image/png")], PNG)
+}
+
+fn ill() -> switchboard_core::memory::Answer {
+    ScriptedHttp::answer(500, &[], "")
+}
+
+fn message(outcome: &Outcome) -> &Message {
+    match only_event(outcome) {
+        Detail::MessagePosted(said) | Detail::MessageEdited(said) => &said.message,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn notes(outcome: &Outcome) -> Vec<&str> {
+    let files = message(outcome).attachments.iter();
+    files.map(|file| file.note.as_deref().unwrap_or("here")).collect()
+}
+
+const GONE: &str = "could not be fetched from Slack";
+
+fn gave_up() -> Settlement {
+    Settlement::GaveUp(Failure::retry("a file of Slack's: answered 500"))
+}
+
+/// The host gives the fetching up: what is said.
+fn give_up(house: &House, effect: &Effect) -> Outcome {
+    let outcome = house.settle(effect, &gave_up());
+    assert!(outcome.events.is_empty(), "what is here is not known yet: {outcome:?}");
+    let http = ScriptedHttp::new([]);
+    let said = house.carry_out(only_effect(&outcome), &http);
+    assert!(http.sent().is_empty(), "nothing more is asked of Slack");
+    said
+}
+
+#[test]
+fn a_file_that_never_comes_costs_no_other_file_of_its_message() {
+    let house = House::knowing(&[("U0ANN0001", "Ann")]);
+    let effect = with_files(&house, &["F1", "F2", "F3"]);
+    let http = ScriptedHttp::new([png(), ill(), png()]);
+    assert_eq!(house.attempt(&effect, &http).unwrap_err().kind(), "retry");
+    assert_eq!(http.sent().len(), 3, "one that fails keeps none from being fetched");
+    let http = ScriptedHttp::new([ill()]);
+    assert_eq!(house.attempt(&effect, &http).unwrap_err().kind(), "retry");
+    assert_eq!(http.sent().len(), 1, "what is here is not asked for again");
+    assert_eq!(notes(&give_up(&house, &effect)), ["here", GONE, "here"]);
+}
+
+#[test]
+fn what_comes_after_its_dead_letter_was_redriven_is_a_revision_of_the_message() {
+    let house = House::knowing(&[("U0ANN0001", "Ann")]);
+    let effect = with_files(&house, &["F1", "F2"]);
+    house.attempt(&effect, &ScriptedHttp::new([png(), ill()])).unwrap_err();
+    let posted = give_up(&house, &effect);
+    assert_eq!(notes(&posted), ["here", GONE]);
+    assert_eq!(house.settle(&effect, &gave_up()), Outcome::nothing(), "redriven in vain: nothing is new");
+
+    let edited = house.carry_out(&effect, &ScriptedHttp::new([png()]));
+    assert_eq!((only_event(&edited).kind(), notes(&edited)), ("MessageEdited", vec!["here", "here"]));
+    let (before, after) = (message(&posted), message(&edited));
+    assert_eq!((&before.id, &before.text), (&after.id, &after.text));
+    assert!(after.revision > before.revision);
+    let again = house.carry_out(&effect, &ScriptedHttp::new([]));
+    assert!(again.events.is_empty(), "once: {again:?}");
+}
+
+#[test]
+fn files_that_come_late_leave_the_words_of_an_edit_as_they_are() {
+    let house = House::knowing(&[("U0ANN0001", "Ann")]);
+    let effect = with_files(&house, &["F1"]);
+    house.attempt(&effect, &ScriptedHttp::new([ill()])).unwrap_err();
+    give_up(&house, &effect);
+    let edit = String::from_utf8(fixture("message_changed.json").to_vec()).unwrap();
+    let edit = edit
+        .replace("1736207085.539649", "1736207150.593159")
+        .replace("\"client_msg_id\"", "\"files\": [{\"id\": \"F1\"}], \"client_msg_id\"");
+    let edited = house.knock(&signed("/slack/events", edit)).unwrap().unwrap().1;
+    assert_eq!(notes(&edited), [GONE]);
+
+    let late = house.carry_out(&effect, &ScriptedHttp::new([png()]));
+    assert_eq!((message(&late).text.as_str(), notes(&late)), (message(&edited).text.as_str(), vec!["here"]));
+    assert!(message(&late).revision > message(&edited).revision, "or nobody would see it");
+}
+
+#[test]
+fn the_story_of_a_message_with_files_begins_before_they_are_here() {
+    let house = House::knowing(&[("U0ANN0001", "Ann")]);
+    let received = house.hear("message_file_share").events.remove(0);
+    assert!(received.message_id().is_some());
+    assert!(received.words().contains(&"1736207150.593159"), "{:?}", received.words());
+}
+
 #[test]
 fn odd_files_are_asked_about_or_named_and_no_other_host_sees_the_token() {
     let house = House::knowing(&[("U0ANN0001", "Ann")]);
@@ -152,6 +263,38 @@ fn files_follow_their_post_into_its_thread() {
         lines,
         ["POST https://slack.test/api/chat.delete", "POST https://slack.test/api/files.delete"]
     );
+}
+
+#[test]
+fn a_file_that_comes_after_its_message_was_posted_follows_it_into_the_thread() {
+    let house = House::new();
+    let note = |name: &str| Attachment {
+        name: name.into(),
+        content_type: "image/png".into(),
+        size: 0,
+        blob: None,
+        note: Some("it could not be fetched from Twilio".into()),
+    };
+    let here = with_file(sms("look"), &house, b"PNG").attachments.remove(0);
+    let message = Message { attachments: vec![note("file-1"), note("file-2")], ..sms("look") };
+    let events = posted(&house, &message).events;
+    assert_eq!(events.len(), 1, "there is nothing to bring: {events:?}");
+
+    let edited = Message {
+        attachments: vec![here.clone(), note("file-2")],
+        revision: switchboard_core::Revision(2),
+        ..message.clone()
+    };
+    let outcome = house.event("slack.out", &changed(2, Change::Edited, &edited));
+    let http = ScriptedHttp::new([ok(r#"{"ok":true}"#)]);
+    house.carry_out(only_effect(&outcome), &http);
+    assert_eq!(json(&http.sent()[0].body)["text"], "look\n[file-2: it could not be fetched from Twilio]");
+    let upload = only_effect(&house.event("slack.intake", &outcome.events[0])).clone();
+    assert!(upload.body.contains("cat.png") && !upload.body.contains("file-2"), "{}", upload.body);
+
+    let again = Message { revision: switchboard_core::Revision(3), text: "see".into(), ..edited };
+    let outcome = house.event("slack.out", &changed(3, Change::Edited, &again));
+    assert!(outcome.events.is_empty(), "it is brought once: {outcome:?}");
 }
 
 #[test]

@@ -172,8 +172,16 @@ fn nothing_of_a_text_reaches_twiml() {
 fn machines_and_ourselves_are_not_heard() {
     let mut house = House::new();
     house.text(ANN, "JOIN lobby");
-    for from in ["12345", "TWILIO", "whatsapp:+14155550100", OURS, ""] {
-        let outcome = house.text(from, "JOIN lobby");
+    for (from, why) in [
+        ("12345", "short code"),
+        ("TWILIO", "short code or a name"),
+        ("whatsapp:+14155550100", "by another channel than SMS"),
+        (OURS, "our own number"),
+        ("", "short code or a name"),
+    ] {
+        let (outcome, log) = logged(|| house.text(from, "JOIN lobby"));
+        assert!(log.contains("WARN") && log.contains(why), "{from}: {log}");
+        assert!(!log.contains("4155550"), "no number: {log}");
         assert_eq!(outcome.reply.as_ref().unwrap().body, "<Response/>");
         assert!(outcome.events.is_empty() && outcome.writes.is_empty(), "{from}: {outcome:?}");
     }

@@ -249,3 +249,36 @@ fn what_a_moderator_takes_back_is_not_sent_any_more() {
     house.hear("sms.fanout", &changed(Change::Retracted, "lobby", ada, "oh no", 1));
     assert!(matches!(house.permit(&text).unwrap(), Permit::Needless(_)));
 }
+
+#[test]
+fn files_that_come_after_the_phones_were_told_of_a_message_are_sent_once() {
+    let mut house = House::new();
+    house.text(ANN, "JOIN lobby Ann");
+    let file = |name: &str, blob: Option<&str>| Attachment {
+        name: name.into(),
+        content_type: "image/png".into(),
+        size: 9,
+        blob: blob.map(|cause| BlobId::from_cause(&[cause])),
+        note: blob.is_none().then(|| "it could not be fetched from Slack".into()),
+    };
+    let told = |change: Change, seq: u64, text: &str, files: &[Option<&str>]| {
+        let mut event = changed(change, "lobby", (Surface::Slack, "U1", "Ada"), text, seq);
+        let Detail::RoomChanged(change) = &mut event.detail else { panic!() };
+        change.message.id = MessageId::from_cause(&["test", "the one"]);
+        change.message.attachments = files.iter().map(|blob| file("cat.png", *blob)).collect();
+        let outcomes = house.hear("sms.fanout", &event);
+        let events = outcomes.iter().flat_map(|outcome| &outcome.events);
+        let texts = events.map(|event| match &event.detail {
+            Detail::SmsRequested(request) => (request.text.clone(), request.attachments.len()),
+            other => panic!("{other:?}"),
+        });
+        texts.collect::<Vec<_>>()
+    };
+    assert_eq!(told(Change::Posted, 1, "look", &[Some("one"), None, None])[0].1, 3, "two are notes");
+    let late = told(Change::Edited, 2, "look", &[Some("one"), Some("two"), None]);
+    assert_eq!(late, [("Ada sent a file.".to_owned(), 1)]);
+    let late = told(Change::Edited, 3, "see", &[Some("one"), Some("two"), Some("three")]);
+    assert_eq!(late, [("Correction, Ada: see".to_owned(), 1)]);
+    let edited = told(Change::Edited, 4, "look there", &[Some("one"), Some("two"), Some("three")]);
+    assert_eq!(edited, [("Correction, Ada: look there".to_owned(), 0)]);
+}

@@ -175,6 +175,9 @@ fn twilios_answers_mean() {
     check(ScriptedHttp::answer(302, &[("location", "https://evil.example")], ""), "refuse");
     check(code(429, 20429), "after 5");
     check(ScriptedHttp::answer(429, &[("retry-after", "17")], ""), "after 17");
+    // Neither does a mistaken one stop a phone's lane for months.
+    check(ScriptedHttp::answer(429, &[("retry-after", "9999999999999")], ""), "after 3600");
+    check(ScriptedHttp::answer(429, &[("retry-after", "0")], ""), "after 1");
     check(ScriptedHttp::json(500, ""), "unsure");
     check(code(503, 20503), "unsure");
     check(ScriptedHttp::json(408, ""), "unsure");
@@ -249,7 +252,12 @@ fn find(
     answers: Vec<Answer>,
 ) -> (Result<Option<Report>, Failure>, Vec<String>) {
     let http = ScriptedHttp::new(answers);
-    let ports = Ports { http: &http, blobs: &house.blobs };
+    let ports = Ports {
+        http: &http,
+        blobs: &house.blobs,
+        notices: &MemoryNotices::default(),
+        devices: &MemoryDevices::default(),
+    };
     let found = block_on(house.sms.find(effect, NOW, &ports));
     (found, http.sent().into_iter().map(|request| request.line).collect())
 }

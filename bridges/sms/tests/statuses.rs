@@ -124,8 +124,8 @@ fn a_failure_says_why_and_an_opt_out_is_noted() {
     for (status, code, expected) in [
         (
             "undelivered",
-            "30003",
-            &["Undelivered SM00000000000000000000000000000001 the phone cannot be reached now (30003)"][..],
+            "30005",
+            &["Undelivered SM00000000000000000000000000000001 the number is not in use (30005)"][..],
         ),
         (
             "failed",
@@ -160,6 +160,99 @@ fn a_failure_says_why_and_an_opt_out_is_noted() {
         let effect = house.effect(&request(ANN, "more", 2));
         let blocked = matches!(house.permit(&effect).unwrap(), Permit::Settled(_));
         assert_eq!(blocked, expected.len() == 2, "{code}");
+    }
+}
+
+/// The carrier's refusal with this code, and the request that follows from it once its time has come.
+fn sent_again(house: &mut House, delivery: &EventId, status: &str, code: &str, after: u64) -> Event {
+    let pairs = [("MessageSid", SID), ("MessageStatus", status), ("ErrorCode", code)];
+    let outcome = house.knock(&post_form(&path(house, delivery), &form(&pairs), TOKEN)).unwrap();
+    let [errand, told] = outcome.events.as_slice() else { panic!("{code}: {outcome:?}") };
+    let told = sentence(told);
+    let so_far = if status == "failed" { "Queued" } else { "Sent" };
+    assert!(told.starts_with(so_far), "no end yet: {told}");
+    assert!(told.ends_with(&format!("({code}); it is sent once more in {after} s")), "{told}");
+    let errand = Event::decode(&errand.encode().unwrap()).unwrap();
+    let effect = house.hear("sms.intake", &errand).remove(0).effects.remove(0);
+    house.pass(after);
+    assert_eq!(effect.not_before, Some(house.now));
+    let (report, asked) = house.act(&effect, Vec::new());
+    assert!(asked.is_empty());
+    house.settle(&effect, &Settlement::Done(report.unwrap())).events.remove(0)
+}
+
+#[test]
+fn what_the_carrier_may_take_later_is_sent_once_more_and_no_third_time() {
+    for (status, code, after) in [
+        ("failed", "30001", 600),
+        ("undelivered", "30003", 900),
+        ("undelivered", "30008", 60),
+        ("undelivered", "30022", 60),
+        ("failed", "63017", 60),
+        ("failed", "63018", 60),
+    ] {
+        let mut house = House::new();
+        let (effect, delivery) = on_its_way(&house);
+        settle_sent(&house, &effect);
+        let again = sent_again(&mut house, &delivery, status, code, after);
+        assert_ne!(again.id, delivery, "a delivery of its own");
+        assert_eq!(sentence(&again), format!("text {ANN} #1: hello"), "in the phone's lane");
+        assert!(report(&house, &delivery, status, code).is_empty(), "once");
+
+        let effect = house.effect(&again);
+        assert_eq!(house.permit(&effect).unwrap(), Permit::Go);
+        let sid = "SM00000000000000000000000000000002";
+        let (sent, requests) = house.act(&effect, vec![created(sid)]);
+        assert!(requests[0].body.contains("Body=hello"), "{}", requests[0].body);
+        house.settle(&effect, &Settlement::Done(sent.unwrap()));
+        let pairs = [("MessageSid", sid), ("MessageStatus", status), ("ErrorCode", code)];
+        let outcome = house.knock(&post_form(&path(&house, &again.id), &form(&pairs), TOKEN)).unwrap();
+        let end = if status == "failed" { "Failed" } else { "Undelivered" };
+        assert_eq!(outcome.events.len(), 1, "{code}: {outcome:?}");
+        assert!(sentence(&outcome.events[0]).starts_with(&format!("{end} {sid}")), "{code}");
+    }
+}
+
+#[test]
+fn what_is_sent_once_more_asks_again_whether_it_may() {
+    let mut house = House::new();
+    let (effect, delivery) = on_its_way(&house);
+    settle_sent(&house, &effect);
+    let again = sent_again(&mut house, &delivery, "undelivered", "30003", 900);
+    house.text(ANN, "STOP");
+    let effect = house.effect(&again);
+    assert!(matches!(house.permit(&effect).unwrap(), Permit::Settled(_)), "it has opted out meanwhile");
+}
+
+#[test]
+fn a_text_that_is_there_is_forgotten() {
+    let house = House::new();
+    let (_, delivery) = on_its_way(&house);
+    let stored = || format!("{:?}", house.store.snapshot());
+    assert!(stored().contains("hello"), "it may have to be sent once more");
+    report(&house, &delivery, "delivered", "");
+    assert!(!stored().contains("hello"));
+}
+
+#[test]
+fn what_is_no_phones_own_fault_is_in_the_log_and_a_loop_is_an_alarm() {
+    for (code, level) in [
+        ("14107", "ERROR"),
+        ("30034", "ERROR"),
+        ("11200", "ERROR"),
+        ("30007", "WARN"),
+        ("39999", "WARN"),
+        ("30005", ""),
+        ("21610", ""),
+    ] {
+        let house = House::new();
+        let (_, delivery) = on_its_way(&house);
+        let (told, log) = logged(|| report(&house, &delivery, "failed", code));
+        assert!(told[0].starts_with("Failed"), "{told:?}");
+        assert_eq!(log.is_empty(), level.is_empty(), "{code}: {log}");
+        assert!(log.contains(level) && !log.contains(&ANN[1..]), "{code}: {log}");
+        let (_, log) = logged(|| report(&house, &delivery, "failed", code));
+        assert!(log.is_empty(), "once");
     }
 }
 

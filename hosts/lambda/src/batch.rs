@@ -113,7 +113,7 @@ async fn one(settler: &Settler, function: &str, message: &Message) -> Result<(),
             let came = if repeated { Came::Repeated } else { Came::Reminded };
             settler.deliver(function, event.get(), came).await
         }
-        Reminder::Gap { event } => settler.deliver(function, event.get(), Came::ForGap).await,
+        Reminder::Gap { event } => settler.deliver(function, event.get(), Came::ForGap { repeated }).await,
         Reminder::Effects { listener, arrival } => {
             let origin = Origin { listener, arrival: ArrivalId::from_text(arrival) };
             settler.errand(&origin, repeated).await
@@ -132,3 +132,6 @@ async fn one(settler: &Settler, function: &str, message: &Message) -> Result<(),
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,12 @@
-//! Publishing on EventBridge: within the limits of `PutEvents`, and only what was refused again.
+//! Publishing on EventBridge: within the limits of `PutEvents`, and only what was refused again, as long as the
+//! invocation has time: a message that is given back to its queue comes again minutes later.
 //! <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_eventbridge::Client;
-use aws_sdk_eventbridge::error::DisplayErrorContext;
+use aws_sdk_eventbridge::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_eventbridge::operation::put_events::PutEventsError;
 use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use serde::Deserialize;
@@ -18,8 +20,15 @@ const MAX_ENTRIES: usize = 10;
 const MAX_BYTES: usize = 256 * 1024;
 /// What an entry counts beside its texts: its time.
 const TIME_BYTES: usize = 14;
-/// How often refused entries are sent again before whoever asked has to come back.
-const ATTEMPTS: u32 = 4;
+/// The wait before the first repeat, which doubles up to [`LONGEST_WAIT`]; by chance it is half as long or half as long
+/// again, so that not all who were throttled come back at once.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// What a try needs to be worth its beginning.
+const A_TRY: Duration = Duration::from_secs(3);
+/// The errors of an entry that pass:
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html>
+const PASSING: [&str; 2] = ["InternalFailure", "ThrottlingException"];
 
 /// The bus.
 #[derive(Debug, Clone)]
@@ -44,15 +53,16 @@ impl Bus {
         Self { client, name: name.to_owned() }
     }
 
-    /// Publishes encoded events. Returns when each was acknowledged.
+    /// Publishes encoded events. Returns when each was acknowledged. What passes is tried again while there is time
+    /// until then; the first try is made in any case.
     ///
     /// # Errors
-    /// [`Failure::Retry`] when some were not, after a few tries; all are published again then.
-    pub(crate) async fn publish<T: AsRef<str>>(&self, events: &[T]) -> Result<(), Failure> {
+    /// [`Failure::Retry`] when some were not; all are published again then.
+    pub(crate) async fn publish<T: AsRef<str>>(&self, events: &[T], until: Instant) -> Result<(), Failure> {
         let entries: Result<Vec<_>, Failure> =
             events.iter().map(|event| self.entry(event.as_ref())).collect();
         for batch in batches(entries?) {
-            self.put(batch).await?;
+            self.put(batch, until).await?;
         }
         Ok(())
     }
@@ -73,32 +83,52 @@ impl Bus {
             .build())
     }
 
-    async fn put(&self, mut entries: Vec<PutEventsRequestEntry>) -> Result<(), Failure> {
-        let mut attempt = 0;
+    async fn put(&self, mut entries: Vec<PutEventsRequestEntry>, until: Instant) -> Result<(), Failure> {
+        let mut wait = FIRST_WAIT;
         loop {
-            attempt += 1;
             let asked = self.client.put_events().set_entries(Some(entries.clone()));
-            let answer = asked.send().await.map_err(|error| {
-                Failure::retry(format!("the bus does not answer: {}", DisplayErrorContext(&error)))
-            })?;
-            if answer.failed_entry_count == 0 {
-                return Ok(());
+            let (why, passes) = match asked.send().await {
+                Ok(answer) if answer.failed_entry_count == 0 => return Ok(()),
+                Ok(answer) => {
+                    // The answer has a result for each entry, in order.
+                    let results = answer.entries.unwrap_or_default();
+                    let codes: Vec<String> =
+                        results.iter().filter_map(|result| result.error_code.clone()).collect();
+                    entries = entries
+                        .into_iter()
+                        .zip(results)
+                        .filter_map(|(entry, result)| result.error_code.is_some().then_some(entry))
+                        .collect();
+                    let lasting = codes.iter().find(|code| !PASSING.contains(&code.as_str()));
+                    let code = lasting.or(codes.first()).cloned().unwrap_or_default();
+                    warn!(refused = entries.len(), code, "the bus refused a part of what was published");
+                    let passes = lasting.is_none() && !entries.is_empty();
+                    (format!("the bus refuses: {code}"), passes)
+                }
+                Err(error) => {
+                    let why = format!("the bus does not answer: {}", DisplayErrorContext(&error));
+                    (why, may_pass(&error))
+                }
+            };
+            let pause = wait.mul_f64(0.5 + rand::random::<f64>());
+            if !passes || Instant::now() + pause + A_TRY > until {
+                return Err(Failure::retry(why));
             }
-            // The answer has a result for each entry, in order.
-            let results = answer.entries.unwrap_or_default();
-            let code = results.iter().find_map(|result| result.error_code.clone()).unwrap_or_default();
-            entries = entries
-                .into_iter()
-                .zip(results)
-                .filter_map(|(entry, result)| result.error_code.is_some().then_some(entry))
-                .collect();
-            warn!(refused = entries.len(), code, "the bus refused a part of what was published");
-            if attempt == ATTEMPTS || entries.is_empty() {
-                return Err(Failure::retry(format!("the bus refuses: {code}")));
-            }
-            let wait = Duration::from_millis(50 << attempt).mul_f64(0.5 + rand::random::<f64>());
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(pause).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
         }
+    }
+}
+
+/// Whether the same request may be taken soon: no answer, too many, or trouble of the service's own.
+fn may_pass(error: &SdkError<PutEventsError>) -> bool {
+    match error {
+        SdkError::ServiceError(refused) => {
+            let status = refused.raw().status().as_u16();
+            status == 429 || status >= 500 || refused.err().code().is_some_and(|code| PASSING.contains(&code))
+        }
+        SdkError::ConstructionFailure(_) => false,
+        _ => true,
     }
 }
 
@@ -133,7 +163,100 @@ mod second_opinion;
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::scripted::{Asked, Scripted, refusal};
+
+    /// Events of these numbers, published on a bus that answers so.
+    async fn publish(
+        numbers: std::ops::RangeInclusive<u32>,
+        time: Duration,
+        answer: impl Fn(&[Asked]) -> (u16, Value) + Send + Sync + 'static,
+    ) -> (Result<(), Failure>, Vec<Vec<u64>>) {
+        let server = Scripted::start(answer).await;
+        let bus = Bus::new(server.clients().events, "hub");
+        let event = |number: u32| {
+            let said = json!({ "number": number });
+            json!({ "source": "switchboard.sms", "detail-type": "MessagePosted",
+                    "time": "2026-11-22T08:00:00.000Z", "detail": said })
+            .to_string()
+        };
+        let events: Vec<String> = numbers.map(event).collect();
+        let published = bus.publish(&events, Instant::now() + time).await;
+        let numbers = |(_, asked): Asked| {
+            let entries = asked["Entries"].as_array().unwrap().clone();
+            let detail = |entry: &Value| serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
+            entries
+                .iter()
+                .map(|entry| {
+                    let detail: Value = detail(entry);
+                    detail["number"].as_u64().unwrap()
+                })
+                .collect()
+        };
+        (published, server.asked().into_iter().map(numbers).collect())
+    }
+
+    /// An answer about entries, each taken or refused for a reason.
+    fn about(entries: &[Option<&str>]) -> (u16, Value) {
+        let refused = entries.iter().flatten().count();
+        let results: Vec<Value> = entries
+            .iter()
+            .map(|code| match code {
+                None => json!({ "EventId": "an id of the bus" }),
+                Some(code) => json!({ "ErrorCode": code, "ErrorMessage": "not now" }),
+            })
+            .collect();
+        (200, json!({ "FailedEntryCount": refused, "Entries": results }))
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn of_a_request_that_is_refused_in_part_only_that_part_is_sent_again_until_it_is_taken() {
+        let throttled = Some("ThrottlingException");
+        let answer = move |asked: &[Asked]| match asked.len() {
+            1 => about(&[throttled, None, Some("InternalFailure")]),
+            2..=5 => {
+                about(&[throttled, None][..asked[asked.len() - 1].1["Entries"].as_array().unwrap().len()])
+            }
+            _ => about(&[None]),
+        };
+        let (published, asked) = publish(1..=3, LONG, answer).await;
+        assert!(published.is_ok(), "{published:?}");
+        assert_eq!(asked, [vec![1, 2, 3], vec![1, 3], vec![1], vec![1], vec![1], vec![1]]);
+    }
+
+    #[tokio::test]
+    async fn a_bus_that_is_throttled_is_asked_again_and_told_each_event_once() {
+        for kind in ["ThrottlingException", "InternalException"] {
+            let answer = move |asked: &[Asked]| {
+                if asked.len() == 1 { refusal(kind) } else { about(&[None, None]) }
+            };
+            let (published, asked) = publish(1..=2, LONG, answer).await;
+            assert!(published.is_ok(), "{published:?}");
+            assert_eq!(asked, [[1, 2], [1, 2]], "{kind}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_bus_refuses_for_good_or_for_longer_than_there_is_time_is_given_back() {
+        for (answer, time, said) in [
+            (about(&[None, Some("MalformedDetail"), Some("ThrottlingException")]), LONG, "MalformedDetail"),
+            (about(&[None, None, Some("ThrottlingException")]), A_TRY, "ThrottlingException"),
+            (refusal("AccessDeniedException"), LONG, "AccessDenied"),
+            (refusal("ResourceNotFoundException"), Duration::ZERO, "ResourceNotFound"),
+        ] {
+            let (published, asked) = publish(1..=3, time, move |_| answer.clone()).await;
+            let failure = published.unwrap_err();
+            assert!(
+                matches!(failure, Failure::Retry { .. }) && failure.to_string().contains(said),
+                "{failure}"
+            );
+            assert_eq!(asked, [[1, 2, 3]], "{said}: asked once");
+        }
+    }
 
     fn entry(bytes: usize) -> PutEventsRequestEntry {
         PutEventsRequestEntry::builder().detail("x".repeat(bytes - TIME_BYTES)).build()

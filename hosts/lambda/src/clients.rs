@@ -1,6 +1,6 @@
 //! The clients of AWS's services, built once at init and shared.
 //!
-//! DynamoDB and EventBridge are asked through their SDK clients. The other services are asked through
+//! DynamoDB, EventBridge and SNS are asked through their SDK clients. The other services are asked through
 //! [`crate::signed`]: a request or two each, whose clients would add a third to the artifact.
 
 use std::collections::BTreeMap;
@@ -30,6 +30,8 @@ pub struct Clients {
     /// Tables.
     pub tables: aws_sdk_dynamodb::Client,
     pub(crate) events: aws_sdk_eventbridge::Client,
+    /// Topics; each request is sent once.
+    pub(crate) topics: aws_sdk_sns::Client,
     pub(crate) signer: Signer,
     /// The providers.
     pub(crate) http: Client,
@@ -91,7 +93,10 @@ impl Clients {
     }
 
     fn with(config: SdkConfig, http: Client) -> Self {
+        // A notice that was published twice was sent to everybody twice.
+        let once = aws_sdk_sns::config::Builder::from(&config).retry_config(RetryConfig::disabled());
         Self {
+            topics: aws_sdk_sns::Client::from_conf(once.build()),
             tables: aws_sdk_dynamodb::Client::new(&config),
             events: aws_sdk_eventbridge::Client::new(&config),
             signer: Signer::new(&config, http.clone()),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use switchboard_bridges::Settings;
-use switchboard_bridges::settings::{Carries, Document};
+use switchboard_bridges::settings::{Carries, Document, LINK_KEY};
 use switchboard_core::{Links, Rooms, Secret};
 use switchboard_hosts::rooms;
 use url::Url;
@@ -59,20 +59,23 @@ impl Configuration {
         self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
-    /// What the bridges are configured with.
+    /// What the bridge of this handler is configured with; without one, what all functions have in common.
     ///
     /// # Errors
     /// The place, the fault and the mend.
-    pub(crate) fn settings(&self) -> Result<Settings> {
+    pub(crate) fn settings(&self, handler: Option<&str>) -> Result<Settings> {
         let text = self.get("SWITCHBOARD_CONFIGURATION").unwrap_or_default();
         let document = Document::parse("the configuration", text)?;
         let rooms: Rooms = document.section("rooms")?.unwrap_or_default();
         rooms::check(&rooms)?;
         let base = self.get("PUBLIC_BASE_URL").unwrap_or("https://unset.invalid");
         let base: Url = base.parse().with_context(|| format!("PUBLIC_BASE_URL is {base:?}, no address"))?;
+        if handler.into_iter().flat_map(switchboard_bridges::secrets_of).any(|secret| secret == LINK_KEY) {
+            self.require(LINK_KEY)?;
+        }
         // Who has no key signs nothing that anybody could check: one of its own is safer than an empty one.
         let made = || rand::random::<[u64; 4]>().map(|word| format!("{word:016x}")).concat();
-        let key = Secret::new(self.get("SWITCHBOARD_LINK_KEY").map_or_else(made, str::to_owned));
+        let key = Secret::new(self.get(LINK_KEY).map_or_else(made, str::to_owned));
         Ok(Settings {
             environment: self.values.clone(),
             rooms: Arc::new(rooms),
@@ -81,6 +84,7 @@ impl Configuration {
             carries: CARRIES,
             pages: &["chat"],
             document,
+            made_for: handler.map(str::to_owned),
         })
     }
 }

@@ -12,10 +12,11 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 use switchboard_core::{Event, Failure};
 
 use crate::queue::{Letter, Ours, Queue, Reminder};
-use crate::store::{Row, key, put_all, text, ttl};
+use crate::store::{Row, key, put_all, text, there, ttl};
 
 /// The journal's table, and where what is no event goes.
 #[derive(Debug, Clone)]
@@ -31,6 +32,18 @@ impl Journal {
     /// The journal in this table.
     pub(crate) fn new(client: Client, table: &str, dead_letters: Queue, keep: Option<Duration>) -> Self {
         Self { client, table: table.to_owned(), dead_letters, keep }
+    }
+
+    /// Looks whether the table is there, by the one kind of request that the journal may make: removing a row that
+    /// nobody wrote.
+    ///
+    /// # Errors
+    /// That it is not, or may not be written, with the mend.
+    pub(crate) async fn look(&self) -> anyhow::Result<()> {
+        let delete = DeleteRequest::builder().set_key(Some(key("look", "look"))).build()?;
+        let write = WriteRequest::builder().delete_request(delete).build();
+        let asked = self.client.batch_write_item().request_items(&self.table, vec![write]);
+        there(&self.table, asked.send().await.map(|_| ()))
     }
 
     /// Takes a message of the queue: an event, or a dead letter that somebody put back. What is no event is a dead

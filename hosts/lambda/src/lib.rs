@@ -2,7 +2,8 @@
 //!
 //! One program, many functions: the handler's name says which door, listener or errand a function is
 //! (`functions`). Reading order: `functions`, `configuration`, `serve` (what this one is), `doors`, `page`, `sockets`
-//! and `batch` (how things arrive), `settle` (what every arrival goes through), `store`, `bus`, `queue`, `blobs` (where it goes).
+//! and `batch` (how things arrive), `settle` (what every arrival goes through), `store`, `bus`, `queue`, `blobs`,
+//! `notices`, `devices` (where it goes).
 //!
 //! `stack` and `moving` are for the operator's program, `switchboard-aws`.
 //!
@@ -26,15 +27,23 @@ mod settle;
 pub mod moving;
 pub mod stack;
 
+mod answers;
 pub mod blobs;
 mod bus;
 mod clients;
 mod connector;
+mod devices;
+mod notices;
 mod queue;
 mod schedules;
 mod secrets;
 mod signed;
 pub mod store;
+
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod trouble;
 
 pub use clients::Clients;
 

@@ -10,7 +10,8 @@ use switchboard_bridges::Settings;
 use switchboard_bridges::web_chat::Chat;
 use switchboard_core::{Admission, Failure, Nonce, Reply, Secret, Timestamp, What};
 use switchboard_hosts::http::Client;
-use switchboard_hosts::sign_in::{CALLBACK, START, SignIn, bearer};
+use switchboard_hosts::pages::wants_page;
+use switchboard_hosts::sign_in::{CALLBACK, START, SignIn, bearer, failed};
 
 use crate::settle::{Origin, Settler};
 
@@ -94,13 +95,15 @@ impl Page {
         if request.method() != http::Method::GET {
             return Some(Err(Failure::refuse(405, "not a method of this door")));
         }
-        let Some(issuer) = &self.sign_in else {
-            return Some(Err(Failure::refuse(404, "no issuer of accounts is configured")));
+        let reply = match &self.sign_in {
+            None => Err(Failure::refuse(404, "no issuer of accounts is configured")),
+            Some(issuer) if path == START => issuer.start(&self.base, request, crate::now()).await,
+            Some(issuer) => self.come_back(settler, issuer, request).await,
         };
-        if path == START {
-            return Some(issuer.start(&self.base, request, crate::now()).await);
-        }
-        Some(self.come_back(settler, issuer, request).await)
+        Some(match reply {
+            Err(failure) if wants_page(request.headers()) => Ok(failed(&failure)),
+            reply => reply,
+        })
     }
 
     async fn come_back(

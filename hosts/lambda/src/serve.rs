@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,9 +9,11 @@ use anyhow::{Context, Result};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use switchboard_bridges::settings::LINK_KEY;
 use switchboard_core::{Door, DoorAccess, Links, Secret};
 use switchboard_hosts::again::DOOR_POLICY;
 use switchboard_hosts::archive::Archive;
+use switchboard_hosts::credentials::Credentials;
 use switchboard_rules::wiring::Rule;
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
@@ -21,9 +22,11 @@ use crate::blobs::Bucket;
 use crate::bus::Bus;
 use crate::clients::Clients;
 use crate::configuration::Configuration;
+use crate::devices::{self, Broker};
 use crate::functions::{self, Function, Role};
 use crate::handled::Handled;
 use crate::journal::Journal;
+use crate::notices::Topics;
 use crate::page::Page;
 use crate::queue::Queue;
 use crate::schedules::Schedules;
@@ -65,8 +68,8 @@ struct Work {
     function: Function,
     parts: Mutex<(Arc<Parts>, Instant)>,
     handled: Handled,
-    /// A provider has refused our credentials.
-    refused: Arc<AtomicBool>,
+    /// Whether a provider refuses our credentials.
+    credentials: Arc<Credentials>,
 }
 
 /// What depends on the configuration.
@@ -87,11 +90,16 @@ impl Work {
     async fn begin(environment: BTreeMap<String, String>) -> Result<Self> {
         let handler = environment.get("_HANDLER").map(String::as_str).unwrap_or_default().to_owned();
         let clients = Clients::of_function(&environment)?;
-        let refused = Arc::default();
-        let (function, parts) = build(&handler, &environment, &clients, &refused).await?;
+        let credentials = Arc::default();
+        let (function, parts) = build(&handler, &environment, &clients, &credentials).await?;
+        match &parts.role {
+            RoleParts::Settler(settler) => settler.table.look().await?,
+            RoleParts::Journal(journal) => journal.look().await?,
+            RoleParts::Media(_) => {}
+        }
         info!(function = function.name, "ready");
         let parts = Mutex::new((Arc::new(parts), Instant::now()));
-        Ok(Self { environment, clients, function, parts, refused, handled: Handled::default() })
+        Ok(Self { environment, clients, function, parts, credentials, handled: Handled::default() })
     }
 
     /// The parts, read again when they are older than that.
@@ -100,7 +108,7 @@ impl Work {
         if read.elapsed() < at_most {
             return (parts, false);
         }
-        match build(&self.function.name, &self.environment, &self.clients, &self.refused).await {
+        match build(&self.function.name, &self.environment, &self.clients, &self.credentials).await {
             Ok((_, fresh)) => {
                 let fresh = Arc::new(fresh);
                 let mut kept = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,7 +130,7 @@ impl Work {
         let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
         let until = Instant::now() + left.saturating_sub(FOR_THE_ANSWER);
         let payload = event.payload.get();
-        let refused = self.refused.swap(false, Ordering::Relaxed);
+        let refused = self.credentials.lately_refused();
         let (parts, _) = self.parts(if refused { FRESH_AFTER_REFUSAL } else { FRESH_FOR }).await;
         match &parts.role {
             RoleParts::Settler(settler) if self.function.role == Role::Door => {
@@ -183,10 +191,10 @@ async fn build(
     handler: &str,
     environment: &BTreeMap<String, String>,
     clients: &Clients,
-    refused: &Arc<AtomicBool>,
+    credentials: &Arc<Credentials>,
 ) -> Result<(Function, Parts)> {
     let configuration = Configuration::read(environment.clone(), &clients.signer).await?;
-    let settings = configuration.settings()?;
+    let settings = configuration.settings(Some(handler))?;
     let token = configuration.get("SWITCHBOARD_TOKEN").map(Secret::new);
     let links = settings.links.clone();
     let bucket =
@@ -203,7 +211,7 @@ async fn build(
     let mut page = None;
     let role = match (&function.role, bridge) {
         (Role::Media, _) => {
-            configuration.require("SWITCHBOARD_LINK_KEY")?;
+            configuration.require(LINK_KEY)?;
             RoleParts::Media(bucket()?)
         }
         (Role::Journal, _) => {
@@ -251,10 +259,12 @@ async fn build(
                 http: clients.http.clone(),
                 // Only bridges with files have a bucket; the others never name one.
                 blobs: Bucket::new(clients, configuration.get("SWITCHBOARD_MEDIA").unwrap_or("none")),
+                notices: Topics::new(clients),
+                devices: Broker::new(clients.signer.clone(), configuration.get(devices::PLACE))?,
                 line: stage.map(|stage| Line::new(clients.signer.clone(), stage)),
                 shown: Arc::default(),
                 turns: Arc::new(Semaphore::new(1)),
-                refused: Arc::clone(refused),
+                credentials: Arc::clone(credentials),
                 until: Instant::now(),
                 bridge,
             }))

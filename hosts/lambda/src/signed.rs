@@ -44,6 +44,21 @@ impl Signer {
         }
     }
 
+    /// Where everything is, when this is no AWS but an emulator of it.
+    pub(crate) fn elsewhere(&self) -> Option<&str> {
+        self.endpoint.as_deref()
+    }
+
+    /// Sends a request once, signed in its headers: for what must not be done twice. Any status is an answer.
+    pub(crate) async fn send_once(
+        &self,
+        service: &str,
+        mut request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, Failure> {
+        self.sign(service, &mut request, None).await?;
+        Ok(self.http.send(request).await?)
+    }
+
     /// Asks a service that speaks JSON; gives the status and what it answers.
     pub(crate) async fn ask(
         &self,
@@ -62,7 +77,8 @@ impl Signer {
         Ok((answer.status().as_u16(), answer.into_body()))
     }
 
-    /// Sends a request, signed in its headers. Any status that is not AWS's own trouble is an answer.
+    /// Sends a request, signed in its headers, again where AWS could not take it. Any
+    /// status that is not AWS's own trouble is an answer.
     pub(crate) async fn send(
         &self,
         service: &str,

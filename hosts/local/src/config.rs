@@ -14,8 +14,11 @@ use switchboard_hosts::archive::Archive;
 use switchboard_rules::wiring::Wiring;
 use url::Url;
 
+use crate::outside::MqttUrl;
+
 /// The host's own names in the environment and in the file, beside the bridges'; what each means is in README.md.
-const NAMES: [&str; 4] = ["PUBLIC_BASE_URL", "SWITCHBOARD_TOKEN", "SWITCHBOARD_DATA", "SWITCHBOARD_LISTEN"];
+const NAMES: [&str; 5] =
+    ["PUBLIC_BASE_URL", "SWITCHBOARD_TOKEN", "SWITCHBOARD_DATA", "SWITCHBOARD_LISTEN", "MQTT_URL"];
 /// The host's own tables of the file.
 const SECTIONS: [&str; 2] = ["rooms", "archive"];
 /// The file that is read when it is there.
@@ -48,6 +51,8 @@ pub(crate) struct Configuration {
     /// How long the files of messages are kept; `None` for as long as the messages.
     pub(crate) keep_files: Option<Duration>,
     pub(crate) rooms: Arc<Rooms>,
+    /// The broker of devices, where there is one.
+    pub(crate) mqtt: Option<MqttUrl>,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) document: Document,
     /// Without credentials: runs against the pretend one.
@@ -81,6 +86,7 @@ impl Configuration {
         };
         let data = flags.data.clone().or_else(|| value("SWITCHBOARD_DATA").map(PathBuf::from));
         let public_base_url = value("PUBLIC_BASE_URL").map(public_url).transpose()?;
+        let mqtt = value("MQTT_URL").map(MqttUrl::parse).transpose()?;
         let token = value("SWITCHBOARD_TOKEN").map(Secret::new);
 
         let twilio_is_pretend = is_pretend(&values, &["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"])?;
@@ -120,6 +126,7 @@ impl Configuration {
             keep: archive.events,
             keep_files: archive.files,
             rooms: Arc::new(rooms),
+            mqtt,
             environment: values,
             document,
             twilio_is_pretend,
@@ -141,6 +148,7 @@ impl Configuration {
                 &["chat"]
             },
             document: self.document.clone(),
+            made_for: None,
         }
     }
 }
@@ -260,6 +268,11 @@ mod tests {
                 "TWILIO_AUTH_TOKEN is set and PUBLIC_BASE_URL",
             ),
             ("", &[("PUBLIC_BASE_URL", "hub.example")], "PUBLIC_BASE_URL is not a base address"),
+            (
+                "",
+                &[("MQTT_URL", "broker.example:1883")],
+                "MQTT_URL is not the address of a broker — to mend it",
+            ),
             ("", &[("SWITCHBOARD_LISTEN", "8080")], "SWITCHBOARD_LISTEN is \"8080\""),
             ("SWITCHBOARD_LISTEN = 8080\n", &[], "hub.toml:1: [SWITCHBOARD_LISTEN]: invalid type"),
             ("[archive]\nkeep_days = 1\n", &[], "hub.toml:2: [archive]: keep_days is 1"),

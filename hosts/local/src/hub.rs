@@ -25,7 +25,7 @@ use crate::bus::readers::Readers;
 use crate::bus::{Beside, Parts, Writer, database};
 use crate::config::Configuration;
 use crate::metrics::Metrics;
-use crate::outside::{FileBlobs, Ground, carry_out};
+use crate::outside::{Broker, FileBlobs, Ground, Shown, carry_out};
 use crate::search::{History, SearchIndex};
 use crate::sockets::{self, Exchange};
 use crate::trace::TraceIndex;
@@ -86,6 +86,8 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
     let ground = Arc::new(Ground {
         http: Client::new()?,
         blobs: blobs.clone(),
+        notices: Shown::on(sandbox.notices()),
+        devices: Broker::new(configuration.mqtt.clone()),
         inbox: Arc::clone(&inbox),
         clock: Arc::clone(&clock),
     });
@@ -289,10 +291,17 @@ fn announce(configuration: &Configuration, base: &str, public: &Url, sign_in: &s
     } else {
         warn!("this program was built without its pages; to mend it: make build");
     }
-    for name in ["SLACK_APP_TOKEN", "MQTT_URL"] {
-        if std::env::var_os(name).is_some() {
-            warn!(name, "this name is set, and nothing here uses it yet");
+    if let Some(broker) = &configuration.mqtt {
+        println!(
+            "devices: the broker {}, connected to when a device is first to be told something",
+            broker.shown()
+        );
+        if broker.shows_its_password() {
+            warn!("MQTT_URL has a password and no TLS; to mend it: use mqtts://");
         }
+    }
+    if std::env::var_os("SLACK_APP_TOKEN").is_some() {
+        warn!(name = "SLACK_APP_TOKEN", "this name is set, and nothing here uses it yet");
     }
 }
 

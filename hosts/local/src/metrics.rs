@@ -18,6 +18,8 @@ pub(crate) struct Metrics {
     pub(crate) repeated_events: IntCounter,
     pub(crate) effects: IntCounterVec,
     pub(crate) failed_attempts: IntCounterVec,
+    /// 1 while a listener's provider refuses our credentials.
+    pub(crate) credentials_refused: IntGaugeVec,
     pub(crate) tried_again_unsure: IntCounterVec,
     pub(crate) dead_letters: IntCounterVec,
     pub(crate) open_deliveries: IntGaugeVec,
@@ -62,6 +64,11 @@ impl Metrics {
             &["listener"],
         )?;
         registry.register(Box::new(open_deliveries.clone()))?;
+        let credentials_refused = IntGaugeVec::new(
+            Opts::new("switchboard_credentials_refused", "1 while a provider refuses our credentials."),
+            &["listener"],
+        )?;
+        registry.register(Box::new(credentials_refused.clone()))?;
         let writable = IntGauge::new(
             "switchboard_writable",
             "1 while batches can be committed, 0 after one that could not.",
@@ -81,6 +88,7 @@ impl Metrics {
                 "Attempts that failed.",
                 &["listener", "kind"],
             )?,
+            credentials_refused,
             tried_again_unsure: counters(
                 "effects_tried_again_unsure_total",
                 "Effects tried again after an attempt with an unknown end that the provider knew nothing of.",

@@ -14,7 +14,7 @@ use http::StatusCode;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use switchboard_core::Secret;
-use switchboard_sandbox::{Sandbox, Settings};
+use switchboard_sandbox::{NoticeBoard, Sandbox, Settings};
 use url::Url;
 
 use crate::config::Configuration;
@@ -86,6 +86,11 @@ impl Pretend {
         Router::new().route("/sandbox", get(overview)).nest("/sandbox", inside)
     }
 
+    /// Where notices are shown, when anything is pretended here.
+    pub(crate) fn notices(&self) -> Option<NoticeBoard> {
+        self.sandbox.as_ref().map(Sandbox::notices)
+    }
+
     /// Its webhooks end.
     pub(crate) async fn stop(&self) {
         if let Some(sandbox) = &self.sandbox {
@@ -124,7 +129,7 @@ async fn let_in(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> 
 
 /// The page for a browser; for everybody else the first steps.
 async fn overview(request: Request) -> Response {
-    if pages::wants_page(request.headers()) {
+    if switchboard_hosts::pages::wants_page(request.headers()) {
         return pages::sandbox_page(&request);
     }
     Json(json!({
@@ -132,6 +137,7 @@ async fn overview(request: Request) -> Response {
         "what a phone has received": "GET /sandbox/phone/{number}",
         "speak in Slack": "POST /sandbox/slack/channels/{id}/say {\"user\": \"U0ANN\", \"text\": \"hello\"}",
         "what a channel shows": "GET /sandbox/slack/channels/{id}",
+        "what was published to a topic": "GET /sandbox/notices/{arn}",
         "make the providers fail": "POST /sandbox/faults",
     }))
     .into_response()

@@ -1,15 +1,13 @@
 //! Carrying out one attempt of an effect, within its time, and saying how it ended.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use futures::FutureExt;
-use serde_json::json;
 use switchboard_core::outcome::MAX_ATTEMPT;
-use switchboard_core::{Blobs, Bridge, Effect, Failure, Http, HttpError, Ports, Report, Timestamp};
+use switchboard_core::{Blobs, Bridge, Devices, Effect, Failure, Http, Notices, Ports, Report, Timestamp};
+
+use crate::recorded::Recorded;
 
 /// Longer than an attempt can take: whoever finds a *trying* that is over knows that nobody is at it.
 pub const TRYING: Duration = MAX_ATTEMPT.saturating_add(Duration::from_secs(5));
@@ -28,6 +26,10 @@ pub struct Ground<'a> {
     pub http: &'a dyn Http,
     /// Files.
     pub blobs: &'a dyn Blobs,
+    /// Alarms for who subscribes to them.
+    pub notices: &'a dyn Notices,
+    /// Words to devices.
+    pub devices: &'a dyn Devices,
     /// The time now.
     pub clock: &'a (dyn Fn() -> Timestamp + Send + Sync),
 }
@@ -40,8 +42,8 @@ pub async fn carry_out(
     look_since: Option<Timestamp>,
     ground: &Ground<'_>,
 ) -> (Attempted, Vec<String>) {
-    let recorded = Recorded { http: ground.http, clock: ground.clock, exchanges: Mutex::default() };
-    let ports = Ports { http: &recorded, blobs: ground.blobs };
+    let recorded = Recorded::new(ground);
+    let ports = Ports { http: &recorded, blobs: ground.blobs, notices: &recorded, devices: &recorded };
     let attempt = async {
         match look_since {
             None => Attempted::Acted(bridge.act(effect, &ports).await),
@@ -58,32 +60,5 @@ pub async fn carry_out(
         Ok(Err(_)) => failed(Failure::bug("the attempt panicked")),
         Err(_) => failed(Failure::unsure(format!("no end within {} s", MAX_ATTEMPT.as_secs()))),
     };
-    (attempted, recorded.exchanges.into_inner().unwrap_or_else(PoisonError::into_inner))
-}
-
-/// Requests with a note of each for the trace: method, host and path (no query: it may hold a number), status,
-/// milliseconds.
-struct Recorded<'a> {
-    http: &'a dyn Http,
-    clock: &'a (dyn Fn() -> Timestamp + Send + Sync),
-    exchanges: Mutex<Vec<String>>,
-}
-
-#[async_trait]
-impl Http for Recorded<'_> {
-    async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, HttpError> {
-        let at = (self.clock)();
-        let uri = request.uri();
-        let line = format!("{} {}{}", request.method(), uri.host().unwrap_or_default(), uri.path());
-        let began = Instant::now();
-        let answer = self.http.send(request).await;
-        let ended = match &answer {
-            Ok(response) => json!(response.status().as_u16()),
-            Err(error) => json!(error.to_string()),
-        };
-        let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let note = json!({ "at": at, "request": line, "ended": ended, "ms": milliseconds }).to_string();
-        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).push(note);
-        answer
-    }
+    (attempted, recorded.exchanges())
 }

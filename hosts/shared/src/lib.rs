@@ -8,9 +8,11 @@
 pub mod again;
 pub mod archive;
 pub mod attempt;
+pub mod credentials;
 pub mod handover;
 pub mod http;
 pub mod limits;
 pub mod pages;
+mod recorded;
 pub mod rooms;
 pub mod sign_in;

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use super::{done, read, refuse};
 use crate::faults::Fault;
 use crate::house::{House, locked};
-use crate::settings::{Behaviour, SlackLimits, TwilioLimits};
+use crate::notices::Notices;
+use crate::settings::{Behaviour, SlackLimits, SlackSecrets, TwilioLimits};
 use crate::slack::Workspace;
 use crate::twilio::Texts;
 
@@ -166,6 +167,7 @@ async fn reset(State(house): State<Arc<House>>) -> Response {
     house.buckets.clear();
     *locked(&house.behaviour) = Arc::new(house.settings.behaviour.clone());
     *locked(&house.limits) = Arc::new(house.settings.limits.clone());
+    *locked(&house.slack_secrets) = Arc::new(SlackSecrets::of(&house.settings.slack));
     {
         let mut texts = locked(&house.texts);
         let under_way = texts.under_way;
@@ -173,6 +175,7 @@ async fn reset(State(house): State<Arc<House>>) -> Response {
         texts.under_way = under_way;
     }
     *locked(&house.workspace) = Workspace::new(&house.settings.slack);
+    *locked(&house.notices) = Notices::default();
     house.changes.send_modify(|count| *count += 1);
     match house.compact(true) {
         Ok(()) => done(&json!({ "reset": true })),

@@ -15,17 +15,20 @@
 //! | `POST /slack/command` | `command`, `text`, `user`, `channel` → `reply`, `response_url`, `webhook` |
 //! | `POST /slack/press` | `channel`, `ts`, `user`, `action_id`? or `value`? |
 //! | `POST /slack/verify` | sends url_verification → `verified` |
+//! | `POST /slack/secrets` | `bot_token`?, `signing_secret`?: replaces them, as an admin of the app does; the old ones hold no more |
 //! | `GET`, `POST`, `DELETE /faults?provider=` | `provider`, `method`?, `kind`, `only`?, `times`? or `probability`?, `status`?, `retry_after_s`?, `error`?, `delay_ms`?, `copies`? (`faults`) |
 //! | `GET`, `POST /limits` | `twilio`, `slack`: `"off"`, `"real"` or their numbers (`settings`) |
 //! | `GET`, `POST /behaviour` | any part of `Behaviour` (`settings`) |
 //! | `GET /calls?provider=&method=&containing=&limit=` | the last calls, and exact counts by method |
 //! | `GET /calls/count?method=&key=` | how often a method was called with a key, and with effect (`calls`) |
 //! | `GET /webhooks?kind=&id=&limit=` | the last attempts at the hub's doors |
-//! | `GET /feed` | server-sent events: `changed` when a phone or a channel has something new |
+//! | `GET /notices/{topic}`, `GET /notices` | `received`: what was published to a topic (`id`, `subject`, `message`, `at_ms`); all topics |
+//! | `GET /feed` | server-sent events: `changed` when a phone, a channel or a topic has something new |
 //! | `GET /phone/{number}/media/{sid}`, `GET /slack/shared/{id}` | a picture as its sender, or a member, sees it |
 //! | `DELETE /`, `POST /reset` | forgets everything, and goes back to the settings |
 
 mod knobs;
+mod notices;
 mod page;
 mod slack;
 mod twilio;
@@ -46,7 +49,12 @@ use crate::house::House;
 use crate::refusal::Refusal;
 
 pub(crate) fn routes() -> Router<Arc<House>> {
-    Router::new().merge(twilio::routes()).merge(slack::routes()).merge(knobs::routes()).merge(page::routes())
+    Router::new()
+        .merge(twilio::routes())
+        .merge(slack::routes())
+        .merge(knobs::routes())
+        .merge(notices::routes())
+        .merge(page::routes())
 }
 
 /// The JSON body of a control call; an empty one is `{}`.

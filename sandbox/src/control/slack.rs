@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::{done, read, told};
 use crate::house::{House, locked};
 use crate::refusal::Refusal;
+use crate::settings::SlackSecrets;
 use crate::slack;
 use crate::store::Entry;
 
@@ -29,6 +30,7 @@ pub(crate) fn routes() -> Router<Arc<House>> {
         .route("/slack/command", post(command))
         .route("/slack/press", post(press))
         .route("/slack/verify", post(verify))
+        .route("/slack/secrets", post(replace_secrets))
 }
 
 async fn with<T: DeserializeOwned, F: Future<Output = Result<Value, Refusal>>>(
@@ -67,6 +69,30 @@ async fn press(State(house): State<Arc<House>>, request: Request) -> Response {
 
 async fn verify(State(house): State<Arc<House>>) -> Response {
     done(&slack::url_verification(&house).await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewSecrets {
+    bot_token: Option<String>,
+    signing_secret: Option<String>,
+}
+
+/// What is absent stays.
+async fn replace_secrets(State(house): State<Arc<House>>, request: Request) -> Response {
+    with(request, |new: NewSecrets| async move {
+        let mut secrets = locked(&house.slack_secrets);
+        let changed = SlackSecrets {
+            bot_token: new.bot_token.unwrap_or_else(|| secrets.bot_token.clone()),
+            signing_secret: new.signing_secret.unwrap_or_else(|| secrets.signing_secret.clone()),
+        };
+        if changed.bot_token.is_empty() || changed.signing_secret.is_empty() {
+            return Err("a secret is not empty".into());
+        }
+        *secrets = Arc::new(changed);
+        Ok(json!({ "replaced": true }))
+    })
+    .await
 }
 
 async fn channels(State(house): State<Arc<House>>) -> Response {

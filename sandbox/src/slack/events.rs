@@ -222,7 +222,7 @@ pub(crate) fn signed(
     body: Bytes,
 ) -> Webhook {
     let timestamp = (now_ms() / 1_000).to_string();
-    let signature = signing::slack(&house.settings.slack.signing_secret, &timestamp, &body);
+    let signature = signing::slack(&house.slack_secrets().signing_secret, &timestamp, &body);
     Webhook {
         provider: "slack",
         kind,

@@ -102,7 +102,7 @@ pub(crate) async fn download(
     headers: HeaderMap,
 ) -> Response {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    if bearer != Some(house.settings.slack.bot_token.as_str()) {
+    if bearer != Some(house.slack_secrets().bot_token.as_str()) {
         let page = "<!DOCTYPE html><html><head><title>Sign in | Slack</title></head><body>Sign in to your \
                     workspace</body></html>";
         return answer::with_type(

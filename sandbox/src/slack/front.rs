@@ -213,7 +213,7 @@ fn check_token(house: &House, params: &Params, headers: &HeaderMap) -> Result<()
     let field = params.text("token");
     match header.and_then(|value| value.strip_prefix("Bearer ")).or(field.as_deref()) {
         None | Some("") => Err("not_authed"),
-        Some(token) if token == house.settings.slack.bot_token => Ok(()),
+        Some(token) if token == house.slack_secrets().bot_token => Ok(()),
         Some(_) => Err("invalid_auth"),
     }
 }

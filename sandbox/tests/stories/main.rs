@@ -11,6 +11,7 @@ mod twilio_inbound;
 mod twilio_messages;
 mod twilio_statuses;
 
+mod notices;
 mod page;
 
 mod failing;

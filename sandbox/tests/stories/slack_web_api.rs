@@ -272,3 +272,24 @@ async fn people_channels_and_the_bot_are_described() {
         1
     );
 }
+
+#[tokio::test]
+async fn a_secret_that_was_replaced_holds_no_more_until_the_world_begins_anew() {
+    let mut town = Town::new().await;
+    let before = town.settings.clone();
+    let new = json!({ "bot_token": "xoxb-new", "signing_secret": "a-new-secret" });
+    assert_eq!(town.tell("/slack/secrets", new).await, json!({ "replaced": true }));
+    assert_eq!(town.slack("auth.test", json!({})).await["error"], "invalid_auth");
+    town.settings.slack.bot_token = "xoxb-new".into();
+    town.settings.slack.signing_secret = "a-new-secret".into();
+    assert_eq!(town.slack("auth.test", json!({})).await["ok"], true);
+    // What the hub receives is checked against the settings.
+    town.tell("/slack/channels/C0LOBBY/say", json!({ "user": "U0ANN", "text": "x" })).await;
+    town.hub_receives("/slack/events", 1).await;
+    assert_eq!(town.try_tell("/slack/secrets", json!({ "bot_token": "" })).await.0, 400);
+    assert_eq!(town.try_tell("/slack/secrets", json!({ "token": "x" })).await.0, 400);
+    assert_eq!(town.slack("auth.test", json!({})).await["ok"], true, "what is refused changes nothing");
+    town.tell("/reset", json!({})).await;
+    town.settings = before;
+    assert_eq!(town.slack("auth.test", json!({})).await["ok"], true);
+}

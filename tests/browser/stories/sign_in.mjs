@@ -8,6 +8,16 @@ export default async function ({ browser, base }) {
   await way.waitFor();
   await browser.accessible(ann, "sign-in with an issuer");
   await browser.picture(ann, "sign-in-issuer");
+
+  // An answer to what nobody asked: the page says so, and has the way to try again.
+  await ann.goto(`${base}/api/session/oidc/callback?code=x&state=invented`);
+  await ann.getByRole("status").getByText("Signing in took too long, or was begun in another browser.").waitFor();
+  if (ann.url() !== `${base}/`) throw new Error(`the address keeps what is over: ${ann.url()}`);
+  await browser.accessible(ann, "sign-in that did not work");
+  await browser.picture(ann, "sign-in-failed");
+  await ann.reload();
+  await way.waitFor();
+  if (await ann.getByText("took too long").count() > 0) throw new Error("it is said again after the page was opened anew");
   await way.click();
   await ann.getByRole("textbox", { name: /^Message to/ }).waitFor();
   await ann.getByRole("banner").getByText("Ann Account").waitFor();

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use switchboard_stories::aws::Stack;
 use switchboard_stories::chat::Guest;
-use switchboard_stories::issuer::Browser;
+use switchboard_stories::issuer::{Browser, go};
 use switchboard_stories::{House, LOBBY, PUBLIC};
 
 const MAIL: &str = "ann@example.org";
@@ -98,6 +98,11 @@ async fn an_account_of_the_stacks_own_pool_signs_in_and_each_token_that_is_none_
     assert_eq!(session["person"]["roles"], json!(["member", "moderator"]), "by her group in the pool");
     let mut socket = ann.connect(json!({ "lobby": {} })).await;
     socket.hear("hello").await;
+
+    // What did not work is said by the chat's own page.
+    let callback = format!("{base}/api/session/oidc/callback?code=x&state=invented");
+    assert_eq!(go(&http, &callback, "").await, (303, "/?sign_in=late".to_owned()));
+    assert_eq!(http.get(&callback).send().await.unwrap().status(), 401, "no browser");
 
     // By its tokens; and by none that only looks like one.
     let resources = stack.ask("resources").await;

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use switchboard_bridges::Settings;
+use switchboard_bridges::settings::LINK_KEY;
+use switchboard_core::{Bridge, Declaration, Door, DoorAccess};
 use switchboard_rules::wiring::Wiring;
+use switchboard_stories::aws::Emulator;
 use switchboard_stories::{House, LOBBY, PROVIDERS, hub};
 
 use crate::stack;
@@ -36,11 +40,10 @@ async fn what_is_deployed_agrees_with_the_wiring_and_the_bridges() {
     let handlers: BTreeSet<&str> =
         deployed["handlers"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     let root = root();
-    for bridge in switchboard_bridges::all(&settings).unwrap() {
+    let bridges = switchboard_bridges::all(&settings).unwrap();
+    for bridge in &bridges {
         let declared = bridge.declaration();
-        let doors = declared.doors.iter().map(|door| door.name);
-        let names = doors.chain(declared.listeners.iter().copied());
-        for name in names.filter(|name| !handlers.contains(name)) {
+        for name in names_of(declared).filter(|name| !handlers.contains(name)) {
             missing.push(format!("template.yaml has no function with Handler: {name}"));
         }
         // Who sets timers needs the function that they wake.
@@ -53,6 +56,12 @@ async fn what_is_deployed_agrees_with_the_wiring_and_the_bridges() {
                 "{} sets timers, and template.yaml has no Handler: {}",
                 declared.name, declared.name
             ));
+        }
+    }
+    for handler in &handlers {
+        let (expected, given) = (secrets(handler, &bridges), given(&deployed["references"][handler]));
+        if given != expected {
+            missing.push(format!("{handler} uses the secrets {expected:?}, and is given {given:?}"));
         }
     }
     missing.extend(unwatched(&handlers, &deployed["watched"]));
@@ -79,6 +88,27 @@ async fn what_is_deployed_agrees_with_the_wiring_and_the_bridges() {
         "{next}"
     );
     house.end().await;
+}
+
+/// A bridge's doors and listeners.
+fn names_of(declared: &Declaration) -> impl Iterator<Item = &'static str> {
+    declared.doors.iter().map(|door| door.name).chain(declared.listeners.iter().copied())
+}
+
+/// The secrets that a function uses: what its bridge says, and at a private door the token. Of the host's own
+/// functions one opens links.
+fn secrets(function: &str, bridges: &[Arc<dyn Bridge>]) -> BTreeSet<String> {
+    let private = |door: &Door| door.name == function && door.access == DoorAccess::Private;
+    let token = bridges.iter().any(|bridge| bridge.declaration().doors.iter().any(private));
+    let own =
+        token.then_some("SWITCHBOARD_TOKEN").into_iter().chain((function == "media").then_some(LINK_KEY));
+    switchboard_bridges::secrets_of(function).chain(own).map(str::to_owned).collect()
+}
+
+/// The secrets that a function is given.
+fn given(references: &Value) -> BTreeSet<String> {
+    let names = references.as_object().into_iter().flatten().map(|(name, _)| name.clone());
+    names.filter(|name| name != "SWITCHBOARD_CONFIGURATION").collect()
 }
 
 /// What of a function can go wrong without anybody being woken: it crashes, is throttled, or says that somebody has to
@@ -173,7 +203,8 @@ async fn a_wrong_function_ends_at_init_with_one_clear_line() {
         ("echo.door", vec![], "there is no handler \"echo.door\""),
         ("web_chat.window", vec![], "set Handler to one of web_chat.door"),
         ("web_chat.door", vec![], "SWITCHBOARD_TABLE is not set — to mend it"),
-        ("sms.out", vec![], "is not set — to mend it: set"),
+        ("sms.out", vec![("SWITCHBOARD_LINK_KEY", "k")], "is not set — to mend it: set"),
+        ("sms.out", vec![], "SWITCHBOARD_LINK_KEY is not set — to mend it: deploy template.yaml as it is"),
         ("web_chat.door", vec![("SWITCHBOARD_PARAMETERS", "TOKEN")], "write NAME=/path"),
         ("web_chat.door", vec![("SWITCHBOARD_LOG", "a=loud")], "write targets and levels"),
         (
@@ -182,23 +213,45 @@ async fn a_wrong_function_ends_at_init_with_one_clear_line() {
             "[rooms.x] is wired to nothing",
         ),
     ] {
-        let output = tokio::process::Command::new(hub::beside("bootstrap"))
-            .env_clear()
-            .env("_HANDLER", handler)
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .envs(environment)
-            .output()
-            .await
-            .unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines.len(), 1, "{said}");
-        let line = lines[0]["fields"]["message"].as_str().unwrap();
+        let mut command = bootstrap(handler);
+        command.envs(environment);
+        let line = ends_at_init(command).await;
         assert!(line.contains(expected), "{handler}: {line}");
     }
+}
+
+#[tokio::test]
+async fn a_function_of_a_wrong_table_ends_at_init() {
+    let emulator = Emulator::start(false).await;
+    for handler in ["web_chat.deliveries", "journal"] {
+        let mut command = bootstrap(handler);
+        command.env("AWS_ENDPOINT_URL", emulator.endpoint()).env("SWITCHBOARD_TABLE", "nowhere");
+        command.env("SWITCHBOARD_LINK_KEY", "a key");
+        command.envs(["BUS", "QUEUE", "DEAD_LETTERS"].map(|name| (format!("SWITCHBOARD_{name}"), "there")));
+        assert_eq!(
+            ends_at_init(command).await,
+            "there is no table nowhere — to mend it: make deploy, which sets SWITCHBOARD_TABLE"
+        );
+    }
+    emulator.stop().await;
+}
+
+/// The program as Lambda starts it, in an environment of its own.
+fn bootstrap(handler: &str) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(hub::beside("bootstrap"));
+    command.env_clear().env("_HANDLER", handler).env("AWS_REGION", "us-east-1");
+    command.envs(["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| (name, "test")));
+    command
+}
+
+/// The one line that it says.
+async fn ends_at_init(mut command: tokio::process::Command) -> String {
+    let output = command.output().await.unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 1, "{said}");
+    lines[0]["fields"]["message"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]

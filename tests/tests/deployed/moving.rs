@@ -186,7 +186,10 @@ async fn a_hub_moves_to_aws_and_back_with_its_history_and_its_opt_outs_and_repea
     })
     .await;
     let told = told.into_inner().unwrap();
-    assert!(told.contains("queues of dead letters were not looked into: 1 in hub-SlackOutDeadLetters"), "{told}");
+    assert!(
+        told.contains("queues of dead letters were not looked into: 1 in hub-SlackOutDeadLetters"),
+        "{told}"
+    );
     std::fs::rename(directory.join("data"), directory.join("before")).unwrap();
     std::fs::write(file("half"), &std::fs::read(&back).unwrap()[..whole.len() / 2]).unwrap();
     assert_eq!(move_here(&directory, "import", &file("half")).await.0, 1);

@@ -89,6 +89,14 @@ async fn send_tail_and_trace_tell_of_a_message() {
     let ts = house.channel("C0LOBBY").await[0]["ts"].as_str().unwrap().to_owned();
     let (status, by_ts, _) = house.hub.cli(&["trace", &ts]).await;
     assert_eq!((status, by_ts), (0, story), "found by its Slack ts too");
+    // As before `head`, which goes when it has read enough.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut trace = command();
+    trace.args(["trace", &sent[0], "--hub", &house.hub.base()]).stdout(writer);
+    let ended = trace.stderr(std::process::Stdio::piped()).spawn().unwrap().wait_with_output().await.unwrap();
+    let error = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success() && error.is_empty(), "{}: {error}", ended.status);
     let (status, _, error) = house.hub.cli(&["trace", "nothing"]).await;
     assert_eq!(status, 1, "{error}");
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use switchboard_stories::chat::{Guest, Socket};
-use switchboard_stories::issuer::{Browser, Issuer, SECRET};
+use switchboard_stories::issuer::{Browser, Issuer, SECRET, go};
 use switchboard_stories::{House, LOBBY};
 use tokio::net::TcpListener;
 
@@ -70,14 +70,49 @@ async fn an_account_signs_in_and_has_its_roles_and_an_answer_counts_once_and_for
     assert_eq!(second["person"]["id"], session["person"]["id"]);
 
     // An answer that another browser began, or nobody.
-    let stranger = Browser::new(&issuer.http);
-    let begun = stranger.http.get(format!("{base}/api/session/oidc/start")).send().await.unwrap();
-    let to: url::Url = begun.headers()["location"].to_str().unwrap().parse().unwrap();
-    let state = to.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let (state, _) = begun(&house, &issuer).await;
     for (state, cookie) in [(state.as_str(), ""), ("invented", "switchboard_oidc=invented")] {
         let request = issuer.http.get(format!("{base}/api/session/oidc/callback?code=x&state={state}"));
         assert_eq!(request.header("cookie", cookie).send().await.unwrap().status(), 401);
     }
+    house.close().await;
+}
+
+/// Begins to sign in: the state, and the cookie of the browser that it is for.
+async fn begun(house: &House, issuer: &Issuer) -> (String, String) {
+    let start = format!("{}/api/session/oidc/start", house.hub.base());
+    let begun = issuer.http.get(start).send().await.unwrap();
+    let to: url::Url = begun.headers()["location"].to_str().unwrap().parse().unwrap();
+    let state = to.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let cookie = begun.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    (state, cookie)
+}
+
+#[tokio::test]
+async fn whoever_could_not_sign_in_is_back_at_the_chat_and_reads_why() {
+    let (house, issuer) = house().await;
+    let (state, cookie) = begun(&house, &issuer).await;
+    let callback = format!("{}/api/session/oidc/callback", house.hub.base());
+    let http = issuer.http.clone();
+    for (query, cookie, why) in [
+        (format!("code=x&state={state}"), "", "late"),
+        (format!("error=access_denied&state={state}"), &*cookie, "refused"),
+        (format!("code=invented&state={state}"), &*cookie, "unproven"),
+    ] {
+        let gone = go(&http, &format!("{callback}?{query}"), cookie).await;
+        assert_eq!(gone, (303, format!("/?sign_in={why}")), "{query}");
+    }
+    drop(issuer);
+    let gone = go(&http, &format!("{callback}?code=x&state={state}"), &cookie).await;
+    assert_eq!(gone, (303, "/?sign_in=unreached".to_owned()));
+    // Under a name that is not the hub's a browser is led nowhere.
+    let foreign = http.get(&callback).header("accept", "text/html").header("host", "evil.example");
+    assert_eq!(foreign.send().await.unwrap().status(), 403);
+    house.close().await;
+
+    let house = House::open_here(LOBBY).await;
+    let gone = go(&http, &format!("{}/api/session/oidc/start", house.hub.base()), "").await;
+    assert_eq!(gone, (303, "/?sign_in=off".to_owned()), "there is no issuer");
     house.close().await;
 }
 

@@ -38,10 +38,10 @@ async fn of_a_request_that_is_refused_in_part_the_rest_is_published_once() {
     };
     let mut entries: Vec<_> = (1..=3).map(|number| bus.entry(&event(number)).unwrap()).collect();
     entries[1].detail = Some("not JSON".to_owned());
-    let refused = bus.put(entries).await.unwrap_err();
+    let refused = bus.put(entries, Instant::now()).await.unwrap_err();
     assert!(matches!(&refused, Failure::Retry { .. }), "{refused}");
     assert!(refused.to_string().contains("MalformedDetail"), "{refused}");
-    bus.publish(&[event(4)]).await.unwrap();
+    bus.publish(&[event(4)], Instant::now()).await.unwrap();
     let mut heard = Vec::new();
     loop {
         let got = queues.receive_message().queue_url(&queue).max_number_of_messages(10).send().await.unwrap();

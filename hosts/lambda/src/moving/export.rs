@@ -1,7 +1,7 @@
 //! From the tables into the file: each is read from one end to the other, row by row.
 
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use base64::Engine;
@@ -17,6 +17,9 @@ use crate::store::{Pages, Row, Table, read_number, read_text};
 
 /// How long after its arrival a door's event might still be unpublished: providers try again for less than that.
 const MAY_BE_UNTOLD: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a bus that is short of something is asked to take one.
+const TELLING: Duration = Duration::from_secs(60);
 
 /// Writes everything; gives the number of lines.
 pub(super) async fn run<W: Write>(places: &Places<'_>, to: W) -> Result<(u64, W)> {
@@ -142,8 +145,8 @@ impl Export<'_> {
             let (listener, name) = (listener.to_owned(), lane.to_owned());
             return Ok(Some(Line::Lane(Lane { listener, name, done, started })));
         }
-        if sort.starts_with("s#") {
-            // A number that never came. One that comes on the way is lost to the lane anyhow.
+        if sort.starts_with("s#") || sort.starts_with("t#") {
+            // Numbers that never came. One that comes on the way is lost to the lane anyhow.
             return Ok(None);
         }
         // Parked before its turn. One that has had its turn since stays until it expires.
@@ -203,7 +206,7 @@ impl Export<'_> {
             let id = Event::decode(event.as_bytes())?.id;
             let known = Table::new(self.places.clients.tables.clone(), &self.places.journal);
             if known.row(&format!("e#{id}"), "e").await?.is_none() {
-                self.places.bus.publish(&[event]).await?;
+                self.places.bus.publish(&[event], Instant::now() + TELLING).await?;
                 self.untold += 1;
             }
         }

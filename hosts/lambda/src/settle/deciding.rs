@@ -123,7 +123,7 @@ impl Settler {
         timers: &[(String, Timestamp)],
     ) -> Result<(), Failure> {
         if !events.is_empty() {
-            self.bus.publish(events).await?;
+            self.bus.publish(events, self.until).await?;
         }
         for (key, due) in timers {
             let reminder = Reminder::Timer { key: key.clone(), due: *due };

@@ -22,8 +22,8 @@ pub(crate) enum Came {
     Repeated,
     /// By a reminder of our own: what was decided is published.
     Reminded,
-    /// By the reminder of a parked event.
-    ForGap,
+    /// By the reminder of a parked event; repeated, what was decided then may not have been published.
+    ForGap { repeated: bool },
     /// Out of the queue of dead letters: it is tried again, outside its lane.
     Redriven,
 }
@@ -37,6 +37,8 @@ enum Ended {
 /// What a refusal or a failure of a decision leads to.
 enum Then {
     Look,
+    /// Decide it outside its lane, which has gone on without it.
+    Outside,
     Stop(Ended),
 }
 
@@ -52,7 +54,7 @@ impl Settler {
             let lane = if self.ordered && came != Came::Redriven { event.lane() } else { None };
             let place = lane.map(|lane| Place::new(listener, lane));
             let arrival = ArrivalId::from_text(event.id.as_str());
-            let delivery = Delivery {
+            let mut delivery = Delivery {
                 settler: self,
                 origin: Origin { listener: listener.to_owned(), arrival },
                 event,
@@ -82,10 +84,10 @@ struct Delivery<'a> {
 }
 
 impl Delivery<'_> {
-    async fn run(&self) -> Result<Ended, Failure> {
+    async fn run(&mut self) -> Result<Ended, Failure> {
         let mut record = match self.came {
             Came::First => Record::default(),
-            Came::ForGap => {
+            Came::ForGap { repeated: false } => {
                 if let Some(place) = self.place
                     && self.settler.progress(place).await?.done >= place.lane.seq
                 {
@@ -93,7 +95,7 @@ impl Delivery<'_> {
                 }
                 Record::default()
             }
-            _ => self.load(self.came == Came::Repeated).await?,
+            came => self.load(came != Came::Reminded).await?,
         };
         if self.came == Came::Redriven {
             self.revive(&mut record).await?;
@@ -142,8 +144,10 @@ impl Delivery<'_> {
                 }
                 Err(failure) => self.undecided(&mut record, failure).await?,
             };
-            if let Then::Stop(ended) = then {
-                return Ok(ended);
+            match then {
+                Then::Look => {}
+                Then::Outside => self.place = None,
+                Then::Stop(ended) => return Ok(ended),
             }
         }
         Err(Failure::retry("others are at the same delivery"))
@@ -195,6 +199,10 @@ impl Delivery<'_> {
             if record.is_empty() && settler.was_skipped(place).await? {
                 return self.too_late(place).await;
             }
+            if record.waiting.as_ref().is_some_and(|waiting| waiting.dead.is_none()) {
+                // It was given up, its lane went on, and then somebody had it tried again.
+                return Ok(Then::Outside);
+            }
             let open = record.effects.iter().any(super::record::EffectRow::is_open);
             let undecided = record.next_part().is_some_and(|part| part.is_some());
             return Ok(if open || undecided { Then::Look } else { Then::Stop(Ended::Yes) });
@@ -202,7 +210,7 @@ impl Delivery<'_> {
         if progress.done + 1 == seq {
             return Ok(Then::Look);
         }
-        if self.came == Came::ForGap {
+        if matches!(self.came, Came::ForGap { .. }) {
             if settler.skip_gap(place, progress).await? {
                 return Ok(Then::Look);
             }

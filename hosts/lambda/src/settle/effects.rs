@@ -1,8 +1,6 @@
 //! The life of an effect: permitted, recorded as *trying*, attempted; how it ends is in `ending`. The same as on one
 //! machine, but each step is a conditional write, since another invocation may be at the same effect.
 
-use std::sync::atomic::Ordering;
-
 use futures::StreamExt;
 use switchboard_core::{Failure, Permit, Permitted, Settlement, Timestamp};
 use switchboard_hosts::again::try_again;
@@ -133,10 +131,8 @@ impl Settler {
                 Err(failure) => return self.failed(of, row, failure).await,
             };
             let mut next = row.clone();
-            let permit = match permit {
-                Permitted { permit: Permit::Needless(_), .. } if row.unsure => Permitted::go(),
-                other => other,
-            };
+            let wanted = !matches!(permit.permit, Permit::Needless(_));
+            let permit = if row.unsure && !wanted { Permitted::go() } else { permit };
             match &permit.permit {
                 Permit::Go => (next.state, next.due) = (State::Trying, now.plus(TRYING)),
                 Permit::NotBefore(due) => (next.state, next.due) = (State::Waiting, *due),
@@ -145,7 +141,7 @@ impl Settler {
                 }
             }
             match self.save(of, row, next, permit.writes, Vec::new(), now).await? {
-                Moved::Written => break Some(permit.permit),
+                Moved::Written => break Some((permit.permit, wanted)),
                 Moved::Overtaken => return Ok(None),
                 Moved::Conflict | Moved::Late if conflicts.again().await => {}
                 Moved::Conflict | Moved::Late => break None,
@@ -154,19 +150,36 @@ impl Settler {
         drop(conflicts);
         match permitted {
             None => self.failed(of, row, conflicts::overtaken()).await,
-            Some(Permit::NotBefore(_)) => Ok(None),
-            Some(Permit::Settled(report) | Permit::Needless(report)) => Ok(Some(Settlement::Done(report))),
-            Some(Permit::Go) => self.go(of, row).await,
+            Some((Permit::NotBefore(_), _)) => Ok(None),
+            Some((Permit::Settled(report) | Permit::Needless(report), _)) => {
+                Ok(Some(Settlement::Done(report)))
+            }
+            Some((Permit::Go, wanted)) => self.go(of, row, wanted).await,
         }
     }
 
-    async fn go(&self, of: &Of<'_>, row: &mut EffectRow) -> Result<Option<Settlement>, Failure> {
-        let ground = Ground { http: &self.http, blobs: &self.blobs, clock: &crate::now };
+    /// One attempt. Not `wanted`: it is only looked for.
+    async fn go(
+        &self,
+        of: &Of<'_>,
+        row: &mut EffectRow,
+        wanted: bool,
+    ) -> Result<Option<Settlement>, Failure> {
+        let ground = Ground {
+            http: &self.http,
+            blobs: &self.blobs,
+            notices: &self.notices,
+            devices: &self.devices,
+            clock: &crate::now,
+        };
         let look_since = row.unsure.then_some(row.first);
         let (attempted, exchanges) =
             attempt::carry_out(&*self.bridge, &row.effect, look_since, &ground).await;
         info!(listener = of.origin.listener, arrival = %of.origin.arrival, destination = row.effect.destination,
               exchanges = exchanges.join(","), "an attempt has ended");
+        if matches!(attempted, Attempted::Acted(Ok(_)) | Attempted::Looked(Ok(_))) {
+            self.credentials.worked(&of.origin.listener);
+        }
         match attempted {
             Attempted::Acted(Ok(report)) | Attempted::Looked(Ok(Some(report))) => {
                 Ok(Some(Settlement::Done(report)))
@@ -174,11 +187,13 @@ impl Settler {
             Attempted::Acted(Err(failure)) => self.failed(of, row, failure).await,
             Attempted::Looked(Ok(None)) => {
                 // The provider knows nothing of it: do it (again). This is the window that its API leaves open.
-                info!(
-                    listener = of.origin.listener,
-                    metric = "effects_tried_again_unsure",
-                    "tried again unsure"
-                );
+                if wanted {
+                    info!(
+                        listener = of.origin.listener,
+                        metric = "effects_tried_again_unsure",
+                        "tried again unsure"
+                    );
+                }
                 let mut next = row.clone();
                 (next.unsure, next.state, next.due) = (false, State::Waiting, crate::now());
                 self.save_plain(of, row, next).await
@@ -203,9 +218,7 @@ impl Settler {
     ) -> Result<Option<Settlement>, Failure> {
         let now = crate::now();
         let mut next = row.clone();
-        if matches!(failure, Failure::Retry { credentials: true, .. }) {
-            self.refused.store(true, Ordering::Relaxed);
-        }
+        self.credentials.failed(&of.origin.listener, &failure);
         next.unsure |= matches!(failure, Failure::Unsure { .. });
         let again = try_again(&failure, &mut next.attempts, row.first, &self.policy, now, rand::random());
         info!(listener = of.origin.listener, kind = failure.kind(), reason = %failure, "an attempt failed");
@@ -274,3 +287,6 @@ impl Settler {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use super::deciding::{Beside, Decided, Refused, TIMERS};
 use super::record::{Letterhead, Origin, Record};
 use super::{Settler, Went, needed};
 use crate::queue::Reminder;
-use crate::store::{Row, Step, key, number, read_number, read_text, text};
+use crate::store::{NotCommitted, Row, Step, key, number, read_number, read_text};
 
 /// How often a request may find that another invocation was faster.
 const MAX_ROUNDS: usize = 3;
@@ -52,7 +52,7 @@ impl Settler {
     pub(crate) async fn redrive(&self, origin: &Origin) -> Result<(), Failure> {
         let mut record = Record::load(&self.table, origin).await?;
         self.revive_effects(origin, &mut record).await?;
-        self.errand(origin, false).await
+        self.errand(origin, true).await
     }
 
     /// A timer's reminder has come.
@@ -93,33 +93,25 @@ impl Settler {
                 }
                 Ok(Decided::Refused(_)) => {}
                 Err(Failure::Retry { after, .. }) => {
-                    return self
-                        .set_again(name, &fired, now.plus(after.unwrap_or(Duration::from_secs(1))))
+                    // The same timer, later: its row stays as it is.
+                    let reminder = Reminder::Timer { key: name.to_owned(), due };
+                    let later = now.plus(after.unwrap_or(Duration::from_secs(1)));
+                    return needed(self.errands.as_ref(), "queue of errands")?
+                        .remind(reminder, later, now)
                         .await;
                 }
                 Err(failure) => {
                     let letter = self.letter(&origin, None, &Letterhead::of(&failure), due, 1)?;
                     self.bury(letter).await?;
                     let gone = Step::delete(&self.table, key(TIMERS, name), Some("due = :due"), values);
-                    // Whoever set it anew in the meantime keeps it.
-                    let _ = self.table.commit(&[gone], &[], crate::now()).await;
-                    return Ok(());
+                    return match self.table.commit(&[gone], &[], crate::now()).await {
+                        // Whoever set it anew in the meantime keeps it.
+                        Ok(()) | Err(NotCommitted::Own(_)) => Ok(()),
+                        Err(other) => Err(other.failure()),
+                    };
                 }
             }
         }
         Err(Failure::retry("others are at the same timer"))
-    }
-
-    async fn set_again(&self, name: &str, fired: &TimerFired, due: Timestamp) -> Result<(), Failure> {
-        let mut row = key(TIMERS, name);
-        row.insert("due".to_owned(), number(due.ms()));
-        row.insert("body".to_owned(), text(&fired.body));
-        let values = Row::from([(":due".to_owned(), number(fired.due.ms()))]);
-        let step = Step::put(&self.table, row, Some("due = :due"), values);
-        // Refused: it was cleared or set anew, and that holds.
-        if self.table.commit(&[step], &[], crate::now()).await.is_ok() {
-            self.tell::<&str>(&[], &[(name.to_owned(), due)]).await?;
-        }
-        Ok(())
     }
 }

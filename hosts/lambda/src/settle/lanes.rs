@@ -6,8 +6,8 @@
 //!
 //! A number that never comes (a listener that is new to a lane; an event that was given up on its way to the queue)
 //! would stop its lane for ever. So whoever parks sends a reminder too. If, when it comes, the next number has been
-//! seen by nobody, the lane is moved past the gap, and the log says so as an error. The numbers that were skipped are
-//! noted, so that one that comes after all is a dead letter and not mistaken for a repeat.
+//! seen by nobody, the lane is moved past the gap, and the log says so as an error. The gap is noted, so that a number
+//! of it that comes after all is a dead letter and not mistaken for a repeat.
 
 use std::time::Duration;
 
@@ -18,9 +18,7 @@ use tracing::error;
 use super::deciding::{Beside, Refused};
 use super::{Settler, needed, raw};
 use crate::queue::Reminder;
-use crate::store::{
-    NotCommitted, Row, Step, flag, key, number, read_flag, read_number, read_text, text, ttl,
-};
+use crate::store::{NotCommitted, Row, Step, key, number, read_number, read_text, text, ttl};
 
 /// How long a lane waits for a number that nobody has seen: longer than the bus mostly needs to try again.
 const GAP: Duration = Duration::from_secs(900);
@@ -30,9 +28,6 @@ const NEW_LANE: Duration = Duration::from_secs(60);
 
 /// How long a parked event is kept: longer than its lane can stand still. One that has had its turn goes then too.
 const PARKED: Duration = Duration::from_secs(15 * 24 * 60 * 60);
-
-/// Most numbers of a gap that are noted, the last: they are written in the transaction that skips them.
-const NOTED: u64 = 50;
 
 /// An event's place.
 #[derive(Debug, Clone)]
@@ -63,8 +58,13 @@ pub(super) fn lane_partition(listener: &str, name: &str) -> String {
     format!("l#{listener}#{name}")
 }
 
-fn skipped_sort(seq: u64) -> String {
-    format!("s#{seq:020}")
+/// A gap stands under its last number, so that the first at or behind a number is the only one that can hold it.
+fn gap_sort(last: u64) -> String {
+    format!("s#{last:020}")
+}
+
+fn told_sort(seq: u64) -> String {
+    format!("t#{seq:020}")
 }
 
 fn parked_sort(seq: u64) -> String {
@@ -153,13 +153,9 @@ impl Settler {
             values,
         );
         let now = crate::now();
-        let mut steps = vec![step];
-        for seq in head.max(place.lane.seq.saturating_sub(NOTED))..place.lane.seq {
-            let mut row = key(&place.partition, &skipped_sort(seq));
-            row.insert("ttl_s".to_owned(), ttl(now.plus(PARKED)));
-            steps.push(Step::replace(&self.table, row));
-        }
-        match self.table.commit(&steps, &[], now).await {
+        let mut gap = key(&place.partition, &gap_sort(place.lane.seq - 1));
+        gap.extend([("from".to_owned(), number(head)), ("ttl_s".to_owned(), ttl(now.plus(PARKED)))]);
+        match self.table.commit(&[step, Step::replace(&self.table, gap)], &[], now).await {
             Ok(()) => Ok(true),
             Err(NotCommitted::Own(_)) => Ok(false),
             Err(other) => Err(other.failure()),
@@ -168,15 +164,17 @@ impl Settler {
 
     /// Whether a lane has been moved past this event before it came.
     pub(super) async fn was_skipped(&self, place: &Place) -> Result<bool, Failure> {
-        let note = self.table.row(&place.partition, &skipped_sort(place.lane.seq)).await?;
-        Ok(note.is_some_and(|note| !read_flag(&note, "told")))
+        let seq = place.lane.seq;
+        let gap = self.table.first(&place.partition, &gap_sort(seq), &gap_sort(u64::MAX)).await?;
+        let holds = gap.and_then(|gap| read_number::<u64>(&gap, "from")).is_some_and(|from| from <= seq);
+        Ok(holds && self.table.row(&place.partition, &told_sort(seq)).await?.is_none())
     }
 
     /// It has become a dead letter: the same once more is a repeat.
     pub(super) async fn tell_skipped(&self, place: &Place) -> Result<(), Failure> {
         let now = crate::now();
-        let mut row = key(&place.partition, &skipped_sort(place.lane.seq));
-        row.extend([("told".to_owned(), flag(true)), ("ttl_s".to_owned(), ttl(now.plus(PARKED)))]);
+        let mut row = key(&place.partition, &told_sort(place.lane.seq));
+        row.insert("ttl_s".to_owned(), ttl(now.plus(PARKED)));
         let told = self.table.commit(&[Step::replace(&self.table, row)], &[], now).await;
         told.map_err(NotCommitted::failure)
     }

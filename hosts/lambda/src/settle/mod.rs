@@ -36,20 +36,24 @@ mod lanes;
 mod moved;
 mod once;
 mod record;
+#[cfg(test)]
+mod tests;
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 use switchboard_core::outcome::MAX_ATTEMPT;
 use switchboard_core::{Bridge, Failure, Push, Reading, Timestamp, View};
+use switchboard_hosts::credentials::Credentials;
 use switchboard_hosts::http::Client;
 use switchboard_rules::wiring::Delivery as Policy;
 use tokio::sync::Semaphore;
 
 use crate::blobs::Bucket;
 use crate::bus::Bus;
+use crate::devices::Broker;
+use crate::notices::Topics;
 use crate::queue::{Letter, Queue, Reminder};
 use crate::sockets::Line;
 use crate::store::{Table, TableView};
@@ -81,14 +85,16 @@ pub(crate) struct Settler {
     pub(crate) dead_letters: Option<Queue>,
     pub(crate) http: Client,
     pub(crate) blobs: Bucket,
+    pub(crate) notices: Topics,
+    pub(crate) devices: Broker,
     /// The way to connected sockets, where the bridge has some.
     pub(crate) line: Option<Line>,
     /// What is to be shown on them when what it is about has been stored.
     pub(crate) shown: Arc<Mutex<Vec<Push>>>,
     /// Whose turn it is of those who met a conflict.
     pub(crate) turns: Arc<Semaphore>,
-    /// Set when a provider refuses our credentials: they are read again before the next invocation.
-    pub(crate) refused: Arc<AtomicBool>,
+    /// Where a provider refuses ours, they are read again before the next invocation.
+    pub(crate) credentials: Arc<Credentials>,
     /// When the invocation has to be over.
     pub(crate) until: Instant,
 }

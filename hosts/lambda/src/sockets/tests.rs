@@ -23,6 +23,8 @@ use super::{Line, rows};
 use crate::Clients;
 use crate::blobs::Bucket;
 use crate::bus::Bus;
+use crate::devices::Broker;
+use crate::notices::Topics;
 use crate::page::Page;
 use crate::settle::Settler;
 use crate::store::Table;
@@ -72,10 +74,12 @@ impl Room {
             dead_letters: None,
             http: clients.http.clone(),
             blobs: Bucket::new(&clients, "none"),
+            notices: Topics::new(&clients),
+            devices: Broker::new(clients.signer.clone(), None).unwrap(),
             line: Some(line),
             shown: Arc::default(),
             turns: Arc::new(Semaphore::new(1)),
-            refused: Arc::default(),
+            credentials: Arc::default(),
             until: Instant::now() + Duration::from_secs(300),
         };
         let page = Page::new(&settings, clients.http.clone()).unwrap();

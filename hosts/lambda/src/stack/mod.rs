@@ -109,7 +109,7 @@ pub(crate) async fn configured(clients: &Clients, function: &Deployed) -> Result
     let named = ["SWITCHBOARD_PARAMETERS", "SWITCHBOARD_SECRETS_IN"].into_iter();
     let environment =
         named.filter_map(|name| Some((name.to_owned(), function.value(name)?.to_owned()))).collect();
-    Configuration::read(environment, &clients.signer).await?.settings()
+    Configuration::read(environment, &clients.signer).await?.settings(None)
 }
 
 #[cfg(test)]

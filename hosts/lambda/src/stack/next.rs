@@ -35,7 +35,8 @@ pub fn lines(functions: &[Deployed]) -> Result<String> {
     Ok(format!(
         "The chat: {chat}/\n\
          Twilio, \"A message comes in\" and \"Primary handler fails\": {address}/twilio/messages (HTTP POST)\n\
-         Slack app, from this manifest (https://api.slack.com/apps?new_app=1, \"From a manifest\"):\n{:#}",
+         Slack app, from this manifest (https://api.slack.com/apps?new_app=1, \"From a manifest\"), \
+         with its own id for A0YOURAPP once it has one:\n{:#}",
         manifest(address)
     ))
 }

@@ -385,3 +385,6 @@ impl NotCommitted {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

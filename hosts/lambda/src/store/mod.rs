@@ -9,7 +9,8 @@
 //!                            w            a delivery that could not be decided yet: event, attempts, reason
 //!   l#<listener>#<lane>      at           how far the lane is: `done`, and `started` when the next is under way
 //!                            p#<seq>      an event that came before its turn
-//!                            s#<seq>      a number that never came, and that the lane has been moved past
+//!                            s#<last>     numbers that never came, `from` this to the last, and that the lane was moved past
+//!                            t#<seq>      one of those, which came after all and became a dead letter
 //!   t#                       <key>        a timer: due, body
 //!   s#…                      …            connections of sockets, see `sockets/rows.rs`
 //! ```
@@ -28,7 +29,7 @@ mod whole;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use switchboard_core::Failure;
 use switchboard_hosts::handover;
 
@@ -90,6 +91,26 @@ impl Table {
         Ok(answer.attributes.and_then(|row| read_number(&row, "n")).unwrap_or_default())
     }
 
+    /// Looks whether the table is there, by the one kind of request that every function of a bridge may make.
+    ///
+    /// # Errors
+    /// That it is not, or may not be read, with the mend.
+    pub(crate) async fn look(&self) -> anyhow::Result<()> {
+        let asked = self.client.query().table_name(&*self.name).limit(1).key_condition_expression("pk = :p");
+        let answer = asked.expression_attribute_values(":p", text("look")).send().await;
+        there(&self.name, answer.map(|_| ()))
+    }
+
+    /// The first of the host's rows of a partition between two sort keys, both included.
+    pub(crate) async fn first(&self, partition: &str, from: &str, to: &str) -> Result<Option<Row>, Failure> {
+        let asked = self.client.query().table_name(&*self.name).consistent_read(true).limit(1);
+        let asked = asked.key_condition_expression("pk = :p AND sk BETWEEN :from AND :to");
+        let asked = asked.expression_attribute_values(":p", text(partition));
+        let asked = asked.expression_attribute_values(":from", text(from));
+        let answer = asked.expression_attribute_values(":to", text(to)).send().await.map_err(unanswered)?;
+        Ok(answer.items.unwrap_or_default().into_iter().next())
+    }
+
     /// All of the host's rows of a partition, in order.
     pub(crate) async fn rows(&self, partition: &str) -> Result<Vec<Row>, Failure> {
         let mut rows = Vec::new();
@@ -105,6 +126,25 @@ impl Table {
                 return Ok(rows);
             }
         }
+    }
+}
+
+/// Whether what was asked about a table says that it is there. No answer says nothing: the next request will.
+pub(crate) fn there<E: ProvideErrorMetadata>(
+    table: &str,
+    answer: Result<(), SdkError<E>>,
+) -> anyhow::Result<()> {
+    let Err(error) = answer else { return Ok(()) };
+    match error.as_service_error().and_then(ProvideErrorMetadata::code) {
+        Some("ResourceNotFoundException") => {
+            anyhow::bail!("there is no table {table} — to mend it: make deploy, which sets SWITCHBOARD_TABLE")
+        }
+        Some("AccessDeniedException") => {
+            anyhow::bail!(
+                "the table {table} is not for this function — to mend it: make deploy, which sets SWITCHBOARD_TABLE and the role"
+            )
+        }
+        _ => Ok(()),
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Reach;
 use super::client::{request, send};
+use super::says::say;
 
 #[derive(Subcommand)]
 pub(super) enum What {
@@ -48,7 +49,7 @@ pub(super) async fn run(what: What) -> Result<()> {
         What::Show { id, reach } => {
             let path = format!("/api/dead-letters/{id}");
             let letter: Value = send(&reach, request(&reach, Method::GET, &path)?).await?.json().await?;
-            println!("{letter:#}");
+            say(format_args!("{letter:#}"))?;
             Ok(())
         }
         What::Redrive { id, reach, .. } => {
@@ -60,13 +61,13 @@ pub(super) async fn run(what: What) -> Result<()> {
                 let path = format!("/api/dead-letters/{id}/redrive");
                 send(&reach, request(&reach, Method::POST, &path)?).await?;
             }
-            println!("{} tried again", ids.len());
+            say(format_args!("{} tried again", ids.len()))?;
             Ok(())
         }
         What::Discard { id, reach } => {
             let path = format!("/api/dead-letters/{id}");
             send(&reach, request(&reach, Method::DELETE, &path)?).await?;
-            println!("discarded");
+            say("discarded")?;
             Ok(())
         }
     }
@@ -83,7 +84,7 @@ async fn list(reach: &Reach) -> Result<()> {
             destination => destination,
         };
         let attempts = letter["attempts"].as_u64().unwrap_or_default();
-        println!(
+        say(format_args!(
             "{}  {}  {}  {about}  {attempts} attempt{}  {}: {}",
             letter["id"],
             text("at"),
@@ -91,7 +92,7 @@ async fn list(reach: &Reach) -> Result<()> {
             if attempts == 1 { "" } else { "s" },
             text("kind"),
             text("reason")
-        );
+        ))?;
     }
     if letters.is_empty() {
         eprintln!("no dead letters");

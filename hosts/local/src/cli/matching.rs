@@ -10,6 +10,8 @@ use std::time::Instant;
 
 use switchboard_rules::cases;
 
+use super::says::say;
+
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["pattern", "rules", "cases"]))]
 pub(super) struct Arguments {
@@ -61,9 +63,9 @@ fn one(pattern: &Path, event: &Path, explain: bool) -> Result<u8, String> {
     let (answer, sentence) = cases::check_and_explain(&pattern, &event);
     let line = if explain { sentence } else { answer.to_string() };
     if answer.exit_code() == 2 {
-        eprintln!("switchboard: {line}")
+        eprintln!("switchboard: {line}");
     } else {
-        println!("{line}")
+        say(line).map_err(|error| error.to_string())?;
     }
     Ok(answer.exit_code())
 }

@@ -5,6 +5,7 @@
 mod client;
 mod dead_letters;
 mod matching;
+mod says;
 mod send;
 mod tail;
 mod trace;
@@ -20,6 +21,7 @@ use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
+use self::says::{nobody_reads, say};
 use crate::config::{Configuration, Flags};
 use crate::hub::{self, CannotStart};
 use crate::moving;
@@ -133,6 +135,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Match(arguments) => matching::run(&arguments),
         command => match block_on(command) {
             Ok(()) => ExitCode::SUCCESS,
+            Err(error) if nobody_reads(&error) => ExitCode::SUCCESS,
             Err(error) if error.is::<CannotStart>() => {
                 eprintln!("switchboard: {error}");
                 ExitCode::from(2)
@@ -165,11 +168,11 @@ fn block_on(command: Command) -> Result<()> {
             Command::Trace { id, json, reach } => trace::run(&reach, &id, json).await,
             Command::DeadLetters { what } => dead_letters::run(what).await,
             Command::Export { data, file } => {
-                println!("{}", Box::pin(moving::export(&data, &file)).await?);
+                say(Box::pin(moving::export(&data, &file)).await?)?;
                 Ok(())
             }
             Command::Import { data, file } => {
-                println!("{}", Box::pin(moving::import(&data, &file)).await?);
+                say(Box::pin(moving::import(&data, &file)).await?)?;
                 Ok(())
             }
             Command::Match(_) => Ok(()),

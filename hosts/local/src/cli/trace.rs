@@ -6,40 +6,46 @@ use serde_json::Value;
 
 use super::Reach;
 use super::client::{request, segment, send};
+use super::says::say;
 
 pub(super) async fn run(reach: &Reach, id: &str, json: bool) -> Result<()> {
     let path = format!("/api/trace/{}", segment(id));
     let story: Value = send(reach, request(reach, Method::GET, &path)?).await?.json().await?;
     if json {
-        println!("{story}");
+        say(story)?;
         return Ok(());
     }
     for traced in list(&story["events"]) {
         let (event, detail) = (&traced["event"], &traced["event"]["detail"]);
-        println!("{}  {}  {}", text(&traced["at"]), text(&event["detail-type"]), text(&detail["event_id"]));
-        println!("    {}", summary(detail));
+        say(format_args!(
+            "{}  {}  {}",
+            text(&traced["at"]),
+            text(&event["detail-type"]),
+            text(&detail["event_id"])
+        ))?;
+        say(format_args!("    {}", summary(detail)))?;
         for delivery in list(&traced["deliveries"]) {
-            println!(
+            say(format_args!(
                 "    → {}: {}{}",
                 text(&delivery["listener"]),
                 text(&delivery["state"]),
                 notes(delivery)
-            );
+            ))?;
             for effect in list(&delivery["effects"]) {
-                println!(
+                say(format_args!(
                     "        {}: {}{}",
                     text(&effect["destination"]),
                     text(&effect["state"]),
                     notes(effect)
-                );
+                ))?;
                 for exchange in list(&effect["exchanges"]) {
-                    println!(
+                    say(format_args!(
                         "            {}  {}  {}  {} ms",
                         text(&exchange["at"]),
                         text(&exchange["request"]),
                         exchange["ended"],
                         exchange["ms"]
-                    );
+                    ))?;
                 }
             }
         }
@@ -65,10 +71,13 @@ fn summary(detail: &Value) -> String {
         ("change", &detail["change"]),
         ("status", &detail["status"]),
         ("to", &detail["surface"]),
+        ("address", &detail["address"]),
+        ("phone", &detail["phone"]),
         ("provider id", &detail["provider_id"]),
         ("reason", &detail["reason"]),
         ("from", &detail["message"]["sender"]["name"]),
         ("via", &detail["message"]["sender"]["surface"]),
+        ("address", &detail["message"]["sender"]["address"]),
         ("text", &detail["message"]["text"]),
         ("text", &detail["text"]),
     ] {
@@ -77,6 +86,18 @@ fn summary(detail: &Value) -> String {
             Value::String(word) => parts.push(format!("{label} {word:?}")),
             other => parts.push(format!("{label} {other}")),
         }
+    }
+    // A text's lane is its phone; a change's lane is its room, which stands there already.
+    if detail["message"].is_null()
+        && let Some(phone) = detail["lane"].as_str()
+    {
+        parts.push(format!("phone {phone:?}"));
+    }
+    for file in list(&detail["attachments"]).chain(list(&detail["message"]["attachments"])) {
+        parts.push(match file["note"].as_str() {
+            Some(note) => format!("without {}: {note}", text(&file["name"])),
+            None => format!("with {} ({} bytes)", text(&file["name"]), file["size"]),
+        });
     }
     for reason in list(&detail["reasons"]) {
         parts.push(format!("because {}: {}", text(&reason["rule"]), text(&reason["found"])));
@@ -93,4 +114,33 @@ fn notes(value: &Value) -> String {
         notes.push_str(&format!(": {reason}"));
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_line_says_which_phone_it_is_about_and_why_a_file_is_not_there() {
+        let file = json!({ "name": "file-1", "content_type": "image/png", "note": "it is too large" });
+        let kept = json!({ "name": "image-2.png", "content_type": "image/png", "size": 9, "blob": "b" });
+        let sender = json!({ "surface": "sms", "address": "+14155550100", "name": "Ann" });
+        let message =
+            json!({ "room": "lobby", "sender": sender, "text": "look", "attachments": [file, kept] });
+        let posted = summary(&json!({ "message": message }));
+        assert_eq!(
+            posted,
+            "room \"lobby\", from \"Ann\", via \"sms\", address \"+14155550100\", text \"look\", without \
+             file-1: it is too large, with image-2.png (9 bytes)"
+        );
+        let changed =
+            json!({ "lane": "lobby", "seq": 1, "change": "posted", "message": { "room": "lobby" } });
+        assert_eq!(summary(&changed), "room \"lobby\", seq 1, change \"posted\"");
+        let requested = json!({ "lane": "+447700900513", "seq": 3, "text": "Ann: look" });
+        assert_eq!(summary(&requested), "seq 3, text \"Ann: look\", phone \"+447700900513\"");
+        let reported = json!({ "surface": "sms", "address": "+447700900513", "status": "failed" });
+        assert_eq!(summary(&reported), "status \"failed\", to \"sms\", address \"+447700900513\"");
+    }
 }

@@ -64,7 +64,7 @@ pub(crate) fn router(hub: &Arc<Hub>) -> Router {
 
 /// A refusal for whoever asks: a page for a browser that wants one.
 fn refused(headers: &HeaderMap, status: StatusCode, reason: &str) -> Response {
-    match pages::wants_page(headers) {
+    match switchboard_hosts::pages::wants_page(headers) {
         true => pages::trouble_page(status, reason),
         false => refusal(status, reason),
     }

@@ -63,12 +63,6 @@ pub(crate) fn sandbox_page(request: &Request) -> Response {
     answer(request, "/sandbox.html")
 }
 
-/// Does the caller want a page, rather than JSON?
-pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accept.split(',').any(|part| part.split(';').next().unwrap_or_default().trim() == "text/html")
-}
-
 /// Are the pages in this program?
 pub(crate) fn are_built() -> bool {
     !PAGES.is_empty()
@@ -234,16 +228,5 @@ mod tests {
         assert!(
             !are_built() || (body.contains("&lt;img src=x&gt; &amp; more") && !body.contains("<img src=x>"))
         );
-    }
-
-    #[test]
-    fn a_browser_gets_the_page_and_curl_gets_json() {
-        let wants = |accept: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::ACCEPT, accept.parse().unwrap());
-            wants_page(&headers)
-        };
-        assert!(wants("text/html,application/xhtml+xml,*/*;q=0.8"));
-        assert!(!wants("*/*") && !wants("application/json"));
     }
 }

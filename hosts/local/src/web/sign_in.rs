@@ -9,7 +9,8 @@ use axum::routing::get;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use switchboard_core::{Admission, Bridge, Failure, Reply};
-use switchboard_hosts::sign_in::{CALLBACK, START, SignIn};
+use switchboard_hosts::pages::wants_page;
+use switchboard_hosts::sign_in::{CALLBACK, START, SignIn, failed};
 use tokio::sync::oneshot;
 
 use super::doors::to_response;
@@ -24,6 +25,7 @@ pub(super) fn routes(hub: &Arc<Hub>) -> Router {
 fn answered(headers: &HeaderMap, reply: Result<Reply, Failure>) -> Response {
     match reply {
         Ok(reply) => to_response(reply),
+        Err(failure) if wants_page(headers) => to_response(failed(&failure)),
         Err(Failure::Refuse { status, reason, .. }) => {
             refused(headers, StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED), &reason)
         }
@@ -35,10 +37,13 @@ fn answered(headers: &HeaderMap, reply: Result<Reply, Failure>) -> Response {
     }
 }
 
-/// The issuer, on a request under a name of ours: both are top-level navigations and have no `Origin`.
-fn issuer<'a>(hub: &'a Hub, headers: &HeaderMap) -> Result<&'a SignIn, Failure> {
-    let ours = hub.page_hosts.check_host(headers);
-    ours.map_err(|(status, reason)| Failure::refuse(status.as_u16(), reason))?;
+/// The answer to a request under a name that is not ours. Both are top-level navigations and have no `Origin`.
+fn foreign(hub: &Hub, headers: &HeaderMap) -> Option<Response> {
+    let (status, reason) = hub.page_hosts.check_host(headers).err()?;
+    Some(refused(headers, status, reason))
+}
+
+fn issuer(hub: &Hub) -> Result<&SignIn, Failure> {
     hub.sign_in.as_deref().ok_or_else(|| Failure::refuse(404, "no issuer of accounts is configured"))
 }
 
@@ -57,8 +62,11 @@ fn bare(request: Request) -> http::Request<Bytes> {
 
 async fn start(State(hub): State<Arc<Hub>>, request: Request) -> Response {
     let request = bare(request);
+    if let Some(response) = foreign(&hub, request.headers()) {
+        return response;
+    }
     let base = base(&hub, request.headers());
-    let reply = match issuer(&hub, request.headers()) {
+    let reply = match issuer(&hub) {
         Ok(issuer) => issuer.start(&base, &request, (hub.clock)()).await,
         Err(failure) => Err(failure),
     };
@@ -67,11 +75,14 @@ async fn start(State(hub): State<Arc<Hub>>, request: Request) -> Response {
 
 async fn callback(State(hub): State<Arc<Hub>>, request: Request) -> Response {
     let request = bare(request);
+    if let Some(response) = foreign(&hub, request.headers()) {
+        return response;
+    }
     answered(request.headers(), come_back(&hub, &request).await)
 }
 
 async fn come_back(hub: &Hub, request: &http::Request<Bytes>) -> Result<Reply, Failure> {
-    let issuer = issuer(hub, request.headers())?;
+    let issuer = issuer(hub)?;
     let (asking, next) = issuer.finish(request, (hub.clock)()).await?;
     let session = begin_session(hub, asking).await?;
     Ok(SignIn::begun(session, next, &base(hub, request.headers())))

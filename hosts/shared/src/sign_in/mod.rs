@@ -10,8 +10,10 @@
 //! takes its code once. Protocol: <https://openid.net/specs/openid-connect-core-1_0.html>,
 //! <https://www.rfc-editor.org/rfc/rfc7636> (PKCE).
 //!
-//! `tokens` verifies what an issuer has signed, `keys` does the arithmetic by ring.
+//! `tokens` verifies what an issuer has signed, `keys` does the arithmetic by ring, `failed` is what a browser finds
+//! where it did not work.
 
+mod failed;
 mod keys;
 mod tokens;
 
@@ -29,6 +31,7 @@ use switchboard_core::{Failure, Http, Links, Nonce, Reply, Secret, Timestamp};
 use url::Url;
 
 use crate::http::Client;
+pub use failed::failed;
 pub use keys::install;
 use tokens::Tokens;
 
@@ -67,8 +70,8 @@ fn random() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 
-fn not_signed_in(reason: &str) -> Failure {
-    Failure::refuse_as(401, "signed_out", format!("signing in did not work: {reason}"))
+fn not_signed_in(code: &'static str, reason: &str) -> Failure {
+    Failure::refuse_as(401, code, format!("signing in did not work: {reason}"))
 }
 
 fn cookie(value: &str, seconds: u64, base: &str) -> (String, String) {
@@ -151,11 +154,12 @@ impl SignIn {
     ) -> Result<(http::Request<Bytes>, String), Failure> {
         let given = query(request);
         let asked = self.asked(request, now).filter(|asked| given.get("state") == Some(&asked.state));
-        let asked = asked.ok_or_else(|| not_signed_in("another browser began it, or it took too long"))?;
+        let asked = asked
+            .ok_or_else(|| not_signed_in(failed::LATE, "another browser began it, or it took too long"))?;
         let code = given.get("code").ok_or_else(|| {
             let said: String =
                 given.get("error").map_or("no code", String::as_str).chars().take(80).collect();
-            not_signed_in(&format!("the issuer said {said}"))
+            not_signed_in(failed::REFUSED, &format!("the issuer said {said}"))
         })?;
         let token = self.exchange(code, &asked).await?;
         let verified = self.tokens.verify(&token, Some(&asked.nonce), now).await?;
@@ -220,10 +224,12 @@ impl SignIn {
         let request = self.code_request(&discovered.token_endpoint, code, asked)?;
         let answer = self.http.send(request).await.map_err(|error| Failure::retry(error.to_string()))?;
         if !answer.status().is_success() {
-            return Err(not_signed_in("the issuer did not take the code"));
+            return Err(not_signed_in("signed_out", "the issuer did not take the code"));
         }
         let answer: Result<Answer, _> = serde_json::from_slice(answer.body());
-        answer.map(|answer| answer.id_token).map_err(|_| not_signed_in("the issuer gave no id_token"))
+        answer
+            .map(|answer| answer.id_token)
+            .map_err(|_| not_signed_in("signed_out", "the issuer gave no id_token"))
     }
 }
 

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use serde_json::json;
 use switchboard_stories::House;
-use switchboard_stories::aws::Stack;
+
+use crate::{named, stack};
 
 mod parts;
 
@@ -60,10 +61,6 @@ struct Grant {
 fn logical(function: &str) -> String {
     let words = function.split(['.', '_', '-']).filter(|word| !word.is_empty());
     words.map(|word| word[..1].to_uppercase() + &word[1..]).collect()
-}
-
-fn stack(house: &House) -> &Stack {
-    house.hub.stack().expect("it is deployed")
 }
 
 async fn open() -> House {
@@ -181,9 +178,7 @@ async fn without_any_one_grant_some_story_fails() {
     let mut tasks = Vec::new();
     let only = std::env::var("SWITCHBOARD_GRANTS").unwrap_or_default();
     for grant in grants(&first).await.into_iter().filter(|grant| format!("{grant:?}").contains(&only)) {
-        let name = grant.resource.rsplit(':').next().unwrap_or_default();
-        let name = name.trim_end_matches("/*").trim_start_matches("table/").trim_start_matches("event-bus/");
-        let name = if grant.action == PARAMETER { "" } else { name }.to_owned();
+        let name = if grant.action == PARAMETER { "" } else { named(&grant.resource) }.to_owned();
         let not_recorded = || {
             let (_, story) = NOT_RECORDED.iter().find(|(action, _)| *action == grant.action)?;
             PARTS.iter().position(|(name, _)| name == story).map(|part| BTreeSet::from([part]))

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use switchboard_core::{ArrivalId, Event, Failure, Timestamp, What};
 use switchboard_hosts::again::try_again;
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::{Fatal, For, SHORT_TURN, TURN, Writer};
 use crate::bus::letters::{self, DeadLetter};
@@ -115,13 +115,15 @@ impl Writer {
         match try_again(&failure, &mut delivery.attempts, delivery.first, &listener.policy, now, random) {
             Some(due) => listener.queue.put_off(position, due),
             None => {
-                warn!(
-                    listener = listener.name,
-                    event = %delivery.event.id,
-                    attempts = delivery.attempts,
-                    reason = %failure,
-                    "a delivery became a dead letter"
-                );
+                let (name, event, attempts) = (&listener.name, &delivery.event.id, delivery.attempts);
+                match &failure {
+                    Failure::Bug { reason } => {
+                        error!(listener = name, %event, attempts, reason, "a delivery became a dead letter");
+                    }
+                    _ => {
+                        warn!(listener = name, %event, attempts, reason = %failure, "a delivery became a dead letter");
+                    }
+                }
                 delivery.state = DeliveryState::Dead;
                 let letter = DeadLetter {
                     listener: listener.id,

@@ -17,7 +17,7 @@ use switchboard_hosts::attempt::{Attempted as Ended, TRYING};
 use switchboard_hosts::limits::guarded;
 use tracing::{error, warn};
 
-use super::{Fatal, For, MAX_CONFLICTS, Writer};
+use super::{Fatal, For, MAX_CONFLICTS, UnderWay, Writer};
 use crate::bus::inbox::Attempted;
 use crate::bus::letters::{self, DeadLetter};
 use crate::bus::log::Start;
@@ -38,9 +38,9 @@ impl Writer {
         let (listener, unsure, effect) = (row.listener, row.unsure, row.effect.clone());
         let permit = self.permit(For { listener, origin: row.origin }, &effect)?;
         self.batch.effects.insert(id);
-        match permit {
-            Ok(Permit::Go) => {}
-            Ok(Permit::Needless(_)) if unsure => {}
+        let wanted = match permit {
+            Ok(Permit::Go) => true,
+            Ok(Permit::Needless(_)) if unsure => false,
             Ok(Permit::NotBefore(due)) => {
                 self.sleep(id, due);
                 return Ok(());
@@ -49,10 +49,10 @@ impl Writer {
                 return self.settle(id, Settlement::Done(report));
             }
             Err(failure) => return self.effect_failed(id, failure),
-        }
+        };
         let bridge = Arc::clone(&self.bridges[self.listeners[listener].bridge].0);
         self.listeners[listener].acting += 1;
-        self.in_flight.insert(id, listener);
+        self.in_flight.insert(id, UnderWay { listener, wanted });
         let Some(row) = self.effects.get_mut(&id) else { return Ok(()) };
         row.state = EffectState::Trying;
         row.due = now.plus(TRYING);
@@ -72,8 +72,14 @@ impl Writer {
 
     pub(super) fn take_attempted(&mut self, attempted: Attempted) -> Fatal<()> {
         let Attempted { effect: id, result, exchanges } = attempted;
-        if let Some(listener) = self.in_flight.remove(&id) {
+        let under_way = self.in_flight.remove(&id);
+        if let Some(UnderWay { listener, .. }) = under_way {
             self.listeners[listener].acting -= 1;
+            let answered = matches!(result, Ended::Acted(Ok(_)) | Ended::Looked(Ok(_)));
+            if answered && self.listeners[listener].credentials.worked(&self.listeners[listener].name) {
+                let name = &self.listeners[listener].name;
+                self.parts.metrics.credentials_refused.with_label_values(&[name]).set(0);
+            }
         }
         let Some(row) = self.effects.get_mut(&id) else { return Ok(()) };
         row.exchanges.extend(exchanges);
@@ -89,11 +95,10 @@ impl Writer {
                 row.state = EffectState::Waiting;
                 row.due = self.batch.now;
                 let listener = row.listener;
-                self.parts
-                    .metrics
-                    .tried_again_unsure
-                    .with_label_values(&[&self.listeners[listener].name])
-                    .inc();
+                if under_way.is_some_and(|under_way| under_way.wanted) {
+                    let name = &self.listeners[listener].name;
+                    self.parts.metrics.tried_again_unsure.with_label_values(&[name]).inc();
+                }
                 self.listeners[listener].startable.push_front(id);
                 Ok(())
             }
@@ -116,19 +121,28 @@ impl Writer {
         row.unsure |= matches!(failure, Failure::Unsure { .. });
         let listener = &self.listeners[row.listener];
         self.parts.metrics.failed_attempts.with_label_values(&[&listener.name, failure.kind()]).inc();
+        if listener.credentials.failed(&listener.name, &failure) {
+            self.parts.metrics.credentials_refused.with_label_values(&[&listener.name]).set(1);
+        }
         match try_again(&failure, &mut row.attempts, row.first, &listener.policy, now, random) {
             Some(due) => {
                 self.sleep(id, due);
                 Ok(())
             }
             None => {
-                warn!(
-                    listener = listener.name,
-                    destination = row.effect.destination,
-                    attempts = row.attempts,
-                    reason = %failure,
-                    "an effect became a dead letter"
-                );
+                let (name, attempts) = (listener.name.as_str(), row.attempts);
+                let destination = row.effect.destination.as_str();
+                match &failure {
+                    Failure::Bug { reason } => {
+                        error!(
+                            listener = name,
+                            destination, attempts, reason, "an effect became a dead letter"
+                        );
+                    }
+                    _ => {
+                        warn!(listener = name, destination, attempts, reason = %failure, "an effect became a dead letter");
+                    }
+                }
                 let letter = DeadLetter {
                     listener: listener.id,
                     position: row.origin,

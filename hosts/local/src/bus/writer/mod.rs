@@ -26,6 +26,7 @@ use anyhow::Context;
 use rusqlite::Connection;
 use switchboard_core::{Bridge, Timestamp};
 use switchboard_hosts::again::DOOR_POLICY;
+use switchboard_hosts::credentials::Credentials;
 use switchboard_rules::wiring::{Delivery as Policy, Wiring};
 use tracing::{error, warn};
 
@@ -86,6 +87,7 @@ struct Listener {
     startable: VecDeque<i64>,
     /// Attempts under way.
     acting: usize,
+    credentials: Credentials,
 }
 
 type Fatal<T> = Result<T, rusqlite::Error>;
@@ -99,8 +101,8 @@ pub(crate) struct Writer {
     hearing: Hearing,
     effects: HashMap<i64, EffectRow>,
     sleeping: BinaryHeap<Reverse<(i64, i64)>>,
-    /// Attempts under way, with their listener.
-    in_flight: HashMap<i64, usize>,
+    /// Attempts under way.
+    in_flight: HashMap<i64, UnderWay>,
     next_effect: i64,
     next_position: i64,
     next_timer: Option<i64>,
@@ -130,6 +132,14 @@ struct Batch {
     /// What was reported, should it have to be put back.
     attempted: Vec<Attempted>,
     sealed: Sealed,
+}
+
+/// An attempt that has not ended.
+#[derive(Clone, Copy)]
+struct UnderWay {
+    listener: usize,
+    /// Not needless: where it is looked for and not found, it is tried again.
+    wanted: bool,
 }
 
 /// For whom an outcome is applied.
@@ -169,7 +179,16 @@ impl Writer {
                     .connection
                     .query_row("SELECT id FROM listeners WHERE name = ?1", [&name], |row| row.get(0))?;
             let queue = Queue::new(ordered);
-            made.push(Listener { id, name, bridge, policy, queue, startable: VecDeque::new(), acting: 0 });
+            made.push(Listener {
+                id,
+                name,
+                bridge,
+                policy,
+                queue,
+                startable: VecDeque::new(),
+                acting: 0,
+                credentials: Credentials::default(),
+            });
         }
         let by_name: HashMap<String, usize> =
             made.iter().enumerate().map(|(index, listener)| (listener.name.clone(), index)).collect();

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use switchboard_core::Failure;
 use tracing::{error, warn};
 
-use super::{Batch, Fatal, REFILL, Writer};
+use super::{Batch, Fatal, REFILL, UnderWay, Writer};
 use crate::bus::letters::{self, DeadLetter};
 use crate::bus::queue::{DeliveryState, Queue, WINDOW};
 use crate::bus::rows::{self, EffectState, StoredEffect};
@@ -19,7 +19,7 @@ impl Writer {
         self.parts.inbox.put_back(attempted);
         for start in sealed.starts {
             // It was never started: its place is free again.
-            if let Some(listener) = self.in_flight.remove(&start.id) {
+            if let Some(UnderWay { listener, .. }) = self.in_flight.remove(&start.id) {
                 self.listeners[listener].acting -= 1;
             }
         }

@@ -111,6 +111,75 @@ fn what_cannot_be_delivered_becomes_a_dead_letter_and_its_lane_goes_on() {
 }
 
 #[test]
+fn a_bug_is_an_error_in_the_log_and_what_is_refused_a_warning() {
+    let mut desk = Desk::new();
+    desk.knock("a is a bug").unwrap();
+    let log = logged(|| desk.drain());
+    assert!(log.contains("ERROR") && log.contains("a delivery became a dead letter"), "{log}");
+    for (failure, level) in [(Failure::bug("ours"), "ERROR"), (Failure::refuse(404, "theirs"), "WARN")] {
+        desk.knock(&format!("{} one", failure.kind())).unwrap();
+        let log = logged(|| fail_one(&mut desk, failure));
+        assert!(log.contains(level) && log.contains("an effect became a dead letter"), "{log}");
+    }
+}
+
+#[test]
+fn that_credentials_are_refused_is_said_once_and_counted_while_it_lasts() {
+    let mut desk = Desk::new();
+    let refused = || Failure::credentials("401: check the token", Duration::from_secs(60));
+    let told = |log: &str| log.matches("refuses our credentials").count();
+    let gauge = |desk: &Desk| {
+        let text = desk.writer.parts.metrics.text();
+        text.lines()
+            .filter(|line| line.starts_with("switchboard_credentials_refused{") && line.ends_with(" 1"))
+            .count()
+    };
+    for lane in ["a", "b", "c"] {
+        desk.knock(&format!("{lane} {lane}1")).unwrap();
+    }
+    desk.turn();
+    let log = logged(|| (0..3).for_each(|_| fail_one(&mut desk, refused())));
+    assert_eq!((told(&log), gauge(&desk)), (1, 1), "one for all that wait: {log}");
+    assert!(log.contains("ERROR") && log.contains("check the token"), "{log}");
+    desk.pass(Duration::from_secs(61));
+    desk.drain();
+    assert_eq!((desk.done("c"), gauge(&desk)), (vec!["c1"], 0));
+    desk.knock("d d1").unwrap();
+    let log = logged(|| fail_one(&mut desk, refused()));
+    assert_eq!(told(&log), 1, "it begins anew");
+}
+
+/// The attempt that has been under way longest fails so.
+fn fail_one(desk: &mut Desk, failure: Failure) {
+    desk.turn();
+    let (id, ..) = desk.under_way.lock().unwrap().pop_front().expect("an attempt");
+    let result = AttemptResult::Acted(Err(failure));
+    desk.inbox.attempted(Attempted { effect: id, result, exchanges: Vec::new() });
+    desk.turn();
+}
+
+/// What is logged while something is done.
+fn logged(doing: impl FnOnce()) -> String {
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    tracing::subscriber::with_default(subscriber, doing);
+    let bytes = log.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
 fn a_redriven_dead_letter_outlives_a_crash() {
     let mut desk = Desk::new();
     desk.knock("a one").unwrap();
@@ -150,9 +219,7 @@ fn what_is_not_wanted_any_more_is_looked_for_where_it_may_have_happened_and_not_
     desk.turn();
     // Of the first the end is unknown, and it happened; of the second too, and it did not; the third waits for a place.
     desk.carry_out(false);
-    let (id, ..) = desk.under_way.lock().unwrap().pop_front().unwrap();
-    let result = AttemptResult::Acted(Err(Failure::unsure("no answer")));
-    desk.inbox.attempted(Attempted { effect: id, result, exchanges: Vec::new() });
+    desk.lose();
     desk.knock("c c2").unwrap();
     for text in ["a1", "b1", "c2"] {
         desk.knock(&format!("unwanted {text}")).unwrap();
@@ -161,6 +228,16 @@ fn what_is_not_wanted_any_more_is_looked_for_where_it_may_have_happened_and_not_
     assert_eq!((desk.done("a"), desk.done("b"), desk.done("c")), (vec!["a1"], vec![], vec!["c1"]));
     assert_eq!(desk.ends_of("a1"), ["done"], "it stands there, so it is known to");
     assert_eq!((desk.ends_of("b1"), desk.ends_of("c2")), (vec![UNWANTED.into()], vec![UNWANTED.into()]));
+    let counted =
+        |desk: &Desk| desk.writer.parts.metrics.tried_again_unsure.with_label_values(&["echo.out"]).get();
+    assert_eq!(counted(&desk), 0, "what was only looked for was not tried again");
+
+    // What is wanted and not found is.
+    desk.knock("d d1").unwrap();
+    desk.turn();
+    desk.lose();
+    desk.drain();
+    assert_eq!((desk.done("d"), counted(&desk)), (vec!["d1"], 1));
 }
 
 #[test]

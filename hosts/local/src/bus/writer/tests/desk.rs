@@ -278,6 +278,13 @@ impl Desk {
         }
     }
 
+    /// The first attempt that is under way gets lost before the provider hears of it, and nobody can know that.
+    pub(super) fn lose(&mut self) {
+        let (id, ..) = self.under_way.lock().unwrap().pop_front().expect("an attempt");
+        let result = AttemptResult::Acted(Err(Failure::unsure("no answer")));
+        self.inbox.attempted(Attempted { effect: id, result, exchanges: Vec::new() });
+    }
+
     /// Everything ends: time passes and the provider answers until nothing moves any more.
     pub(super) fn drain(&mut self) {
         for _ in 0..60 {

@@ -1,0 +1,263 @@
+//! Deliveries and timers that are cut off, against DynamoDB as an emulator plays it; the bus and the queues are played
+//! here, so that they can refuse at any moment.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+use switchboard_core::event::{Change, Detail, RoomChanged};
+use switchboard_core::{
+    Address, Arrival, Declaration, Event, EventId, Message, MessageId, Outcome, Revision, Sender, Surface,
+    TimerChange, What,
+};
+use switchboard_stories::aws::Emulator;
+
+use super::*;
+use crate::Clients;
+use crate::devices::Broker;
+use crate::notices::Topics;
+
+const DECLARATION: Declaration = Declaration { name: "echo", doors: &[], listeners: &["echo.out"] };
+
+/// A bridge that repeats each event, and fails as it is told to.
+#[derive(Default)]
+struct Echo {
+    /// The next decisions fail so.
+    failures: Mutex<Vec<Failure>>,
+}
+
+#[async_trait]
+impl Bridge for Echo {
+    fn declaration(&self) -> &Declaration {
+        &DECLARATION
+    }
+
+    async fn decide(&self, arrival: &Arrival<'_>, _: &dyn View) -> Result<Outcome, Failure> {
+        if let Some(failure) = self.failures.lock().unwrap().pop() {
+            return Err(failure);
+        }
+        let said = match arrival.what {
+            What::Event { event, .. } => Event { id: said(event), ..event.clone() },
+            What::Timer(fired) => change(&format!("the timer {}", fired.key), 1),
+            _ => return Ok(Outcome::nothing()),
+        };
+        Ok(Outcome { events: vec![said], ..Outcome::default() })
+    }
+}
+
+fn said(event: &Event) -> EventId {
+    EventId::from_cause(&["said", event.id.as_str()])
+}
+
+fn change(lane: &str, seq: u64) -> Event {
+    let at = crate::now();
+    let message = Message {
+        id: MessageId::from_cause(&["test", lane, &seq.to_string()]),
+        revision: Revision(1),
+        room: "lobby".parse().unwrap(),
+        sender: Sender { surface: Surface::Web, address: Address::new("ann"), name: "Ann".into() },
+        text: "a text".into(),
+        attachments: Vec::new(),
+        thread_parent: None,
+        provider_id: None,
+        time: at,
+        hops: 0,
+    };
+    let changed =
+        RoomChanged { lane: lane.into(), seq, change: Change::Posted, message, by: None, reaction: None };
+    let id = EventId::from_cause(&["change", lane, &seq.to_string()]);
+    Event::new(id, "moderation", at, Detail::RoomChanged(changed))
+}
+
+fn json_of(event: &Event) -> String {
+    String::from_utf8(event.encode().unwrap()).unwrap()
+}
+
+/// A bus and a queue that keep what they were given.
+#[derive(Default)]
+struct Played {
+    refuses: AtomicBool,
+    published: Mutex<Vec<Value>>,
+    sent: Mutex<Vec<Value>>,
+}
+
+async fn play(State(played): State<Arc<Played>>, headers: HeaderMap, body: String) -> (StatusCode, String) {
+    let body: Value = serde_json::from_str(&body).unwrap();
+    if headers["x-amz-target"] == "AmazonSQS.SendMessage" {
+        let message: Value = serde_json::from_str(body["MessageBody"].as_str().unwrap()).unwrap();
+        played.sent.lock().unwrap().push(message["switchboard"].clone());
+        return (StatusCode::OK, json!({ "MessageId": "1" }).to_string());
+    }
+    if played.refuses.load(Ordering::Relaxed) {
+        return (StatusCode::BAD_REQUEST, json!({ "__type": "AccessDeniedException" }).to_string());
+    }
+    let entries = body["Entries"].as_array().unwrap();
+    let details =
+        entries.iter().map(|entry| serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap());
+    played.published.lock().unwrap().extend(details);
+    let answers: Vec<Value> = entries.iter().map(|_| json!({ "EventId": "1" })).collect();
+    (StatusCode::OK, json!({ "FailedEntryCount": 0, "Entries": answers }).to_string())
+}
+
+/// One function of an ordered listener, and all around it.
+struct Bench {
+    emulator: Emulator,
+    played: Arc<Played>,
+    echo: Arc<Echo>,
+    settler: Settler,
+}
+
+impl Bench {
+    async fn set_up() -> Self {
+        let emulator = Emulator::start(false).await;
+        let clients = Clients::for_tests(&emulator.endpoint());
+        let played = Arc::new(Played::default());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here = Clients::for_tests(&format!("http://{}", listener.local_addr().unwrap()));
+        let app = Router::new().fallback(play).with_state(Arc::clone(&played));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let echo = Arc::new(Echo::default());
+        let queue = || Some(Queue::new(here.signer.clone(), "a queue"));
+        let settler = Settler {
+            bridge: Arc::clone(&echo) as Arc<dyn Bridge>,
+            policy: Policy { attempts: 3, max_age_s: 3600, concurrency: 1 },
+            ordered: true,
+            table: crate::store::tests::table(&clients, "echo").await,
+            bus: Bus::new(here.events.clone(), "bus"),
+            queue: queue(),
+            errands: queue(),
+            dead_letters: queue(),
+            http: clients.http.clone(),
+            blobs: Bucket::new(&clients, "none"),
+            notices: Topics::new(&clients),
+            devices: Broker::new(clients.signer.clone(), None).unwrap(),
+            line: None,
+            shown: Arc::default(),
+            turns: Arc::new(Semaphore::new(1)),
+            credentials: Arc::default(),
+            until: Instant::now() + Duration::from_secs(300),
+        };
+        Self { emulator, played, echo, settler }
+    }
+
+    async fn deliver(&self, event: &Event, came: Came) -> Result<(), Failure> {
+        self.settler.deliver("echo.out", &json_of(event), came).await
+    }
+
+    /// The same, where the bus takes nothing.
+    async fn cut_off(&self, event: &Event, came: Came) {
+        self.played.refuses.store(true, Ordering::Relaxed);
+        let cut = self.deliver(event, came).await;
+        assert!(matches!(cut, Err(Failure::Retry { .. })), "{cut:?}");
+        self.played.refuses.store(false, Ordering::Relaxed);
+    }
+
+    /// The numbers that were said, in order.
+    fn said(&self) -> Vec<u64> {
+        let published = self.played.published.lock().unwrap();
+        published.iter().map(|detail| detail["seq"].as_u64().unwrap()).collect()
+    }
+
+    fn sent(&self) -> Vec<Value> {
+        std::mem::take(&mut *self.played.sent.lock().unwrap())
+    }
+
+    fn fails(&self, failure: Failure) {
+        self.echo.failures.lock().unwrap().push(failure);
+    }
+}
+
+#[tokio::test]
+async fn what_a_gap_let_through_and_was_not_published_is_published_when_its_reminder_comes_again() {
+    let bench = Bench::set_up().await;
+    let third = change("lobby", 3);
+    bench.deliver(&third, Came::First).await.unwrap();
+    assert!(bench.sent()[0]["gap"].is_object() && bench.said().is_empty(), "it waits for its turn");
+    bench.cut_off(&third, Came::ForGap { repeated: false }).await;
+    bench.deliver(&third, Came::ForGap { repeated: true }).await.unwrap();
+    assert_eq!(bench.said(), [3]);
+    bench.emulator.stop().await;
+}
+
+#[tokio::test]
+async fn what_somebody_put_back_and_was_not_published_is_published_when_it_comes_again() {
+    let bench = Bench::set_up().await;
+    let first = change("lobby", 1);
+    bench.fails(Failure::refuse(400, "not so"));
+    bench.deliver(&first, Came::First).await.unwrap();
+    assert!(bench.sent()[0]["dead-letter"].is_object());
+    bench.cut_off(&first, Came::Redriven).await;
+    bench.deliver(&first, Came::Redriven).await.unwrap();
+    assert_eq!(bench.said(), [1]);
+    bench.emulator.stop().await;
+}
+
+#[tokio::test]
+async fn what_somebody_put_back_and_must_wait_is_done_though_its_lane_has_gone_on() {
+    let bench = Bench::set_up().await;
+    let [first, second] = [1, 2].map(|seq| change("lobby", seq));
+    bench.fails(Failure::refuse(400, "not so"));
+    bench.deliver(&first, Came::First).await.unwrap();
+    bench.deliver(&second, Came::First).await.unwrap();
+    assert!(bench.sent()[0]["dead-letter"].is_object() && bench.said() == [2]);
+
+    bench.fails(Failure::Retry {
+        after: Some(Duration::from_secs(3)),
+        reason: "later".into(),
+        credentials: false,
+    });
+    bench.deliver(&first, Came::Redriven).await.unwrap();
+    assert!(bench.sent()[0]["again"].is_object(), "it is reminded of");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    bench.deliver(&first, Came::Reminded).await.unwrap();
+    assert_eq!(bench.said(), [2, 1]);
+    bench.emulator.stop().await;
+}
+
+#[tokio::test]
+async fn of_a_long_gap_each_number_that_comes_after_all_is_a_dead_letter_once() {
+    let bench = Bench::set_up().await;
+    bench.deliver(&change("lobby", 1), Came::First).await.unwrap();
+    let behind = change("lobby", 150);
+    bench.deliver(&behind, Came::First).await.unwrap();
+    bench.deliver(&behind, Came::ForGap { repeated: false }).await.unwrap();
+    assert_eq!(bench.said(), [1, 150]);
+    bench.sent();
+    for late in [2, 7, 149] {
+        for came in [Came::First, Came::Repeated] {
+            bench.deliver(&change("lobby", late), came).await.unwrap();
+        }
+        let sent = bench.sent();
+        assert_eq!(sent.len(), 1, "{late}: {sent:?}");
+        assert!(sent[0]["dead-letter"]["reason"].as_str().unwrap().contains("gone on without it"));
+    }
+    // What had its turn is a repeat.
+    for seq in [1, 150] {
+        bench.deliver(&change("lobby", seq), Came::First).await.unwrap();
+    }
+    assert_eq!(bench.sent(), Vec::<Value>::new());
+    bench.emulator.stop().await;
+}
+
+#[tokio::test]
+async fn a_timer_that_cannot_be_decided_now_fires_later_and_once() {
+    let bench = Bench::set_up().await;
+    let due = crate::now();
+    let set = TimerChange::Set { key: "tick".into(), due, body: "{}".into() };
+    let (steps, _) = deciding::timer_steps(&bench.settler, &[set]);
+    let written = bench.settler.table.commit(&steps, &[], due).await;
+    written.map_err(crate::store::NotCommitted::failure).unwrap();
+
+    bench.fails(Failure::retry("not now"));
+    bench.settler.timer("tick", due, false).await.unwrap();
+    let reminder = bench.sent().pop().expect("it is reminded of");
+    assert_eq!(reminder["timer"], json!({ "key": "tick", "due": due }), "the same timer");
+    bench.settler.timer("tick", due, false).await.unwrap();
+    bench.settler.timer("tick", due, false).await.unwrap();
+    assert_eq!(bench.said(), [1], "it has fired once");
+    bench.emulator.stop().await;
+}
