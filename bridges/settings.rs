@@ -1,18 +1,23 @@
 //! What a bridge is configured with: its own section of the file, the names in the environment, the rooms.
 //!
 //! Each bridge owns the type of its section and refuses bad values before anything starts; this module only
-//! finds the section and says in which line of the file a fault is. Where the text comes from is the host's.
+//! finds the section (`document`) and says of a fault in which line it is, and the mend (`fault`). Where the text
+//! comes from is the host's.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::ops::Range;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use switchboard_core::{Links, Rooms, Secret};
-use toml::Spanned;
-use toml::de::DeTable;
+
+mod document;
+mod fault;
+
+pub use document::Document;
+pub(crate) use fault::MEND;
+pub use fault::{ConfigError, shown};
 
 /// All that the bridges are configured with.
 pub struct Settings {
@@ -107,9 +112,20 @@ impl Settings {
     pub fn secrets(&self, name: &str) -> Result<Vec<Secret>, ConfigError> {
         let secrets = Secret::list(self.require(name)?);
         if secrets.is_empty() {
-            return Err(ConfigError::new(format!("{name} holds no secret")).mend("set it, or leave it out"));
+            return Err(self.wrong(name, "holds no secret").mend("set it, or leave it out"));
         }
         Ok(secrets)
+    }
+
+    /// A fault of a value that [`Settings::get`] gave: `what` goes on after its name. Its place is known where it
+    /// stands in the file.
+    pub fn wrong(&self, name: &str, what: impl fmt::Display) -> ConfigError {
+        self.document.wrong_name(name, self.environment.get(name).map(String::as_str), what)
+    }
+
+    /// A fault in the bridge's own section or a room: see [`Document::wrong`].
+    pub fn fault(&self, path: &[&str], what: impl fmt::Display) -> ConfigError {
+        self.document.wrong(path, what)
     }
 
     /// The bridge's own section, `[name]`; the default where there is none.
@@ -139,147 +155,5 @@ impl Settings {
             document,
             made_for: None,
         }
-    }
-}
-
-/// A configuration file. Each reading parses the text again: it is small, and read at the start only.
-#[derive(Debug, Clone, Default)]
-pub struct Document {
-    file: String,
-    text: String,
-}
-
-impl Document {
-    /// Takes a file's text.
-    ///
-    /// # Errors
-    /// When it is not TOML.
-    pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
-        let document = Self { file: file.to_owned(), text: text.to_owned() };
-        document.table()?;
-        Ok(document)
-    }
-
-    /// The keys at the top, with their places.
-    ///
-    /// # Errors
-    /// When it is not TOML.
-    pub fn keys(&self) -> Result<Vec<(String, Range<usize>)>, ConfigError> {
-        Ok(self.table()?.keys().map(|key| (key.get_ref().to_string(), key.span())).collect())
-    }
-
-    fn table(&self) -> Result<DeTable<'_>, ConfigError> {
-        DeTable::parse(&self.text).map(Spanned::into_inner).map_err(|error| {
-            ConfigError::new(error.message())
-                .at(&self.file, &self.text, error.span())
-                .mend("correct the TOML")
-        })
-    }
-
-    /// A text at the top level, such as `TWILIO_AUTH_TOKEN = "…"`.
-    ///
-    /// # Errors
-    /// When it is not a text.
-    pub fn text(&self, name: &str) -> Result<Option<String>, ConfigError> {
-        self.section(name)
-    }
-
-    /// The value under a key at the top, as a type of its owner.
-    ///
-    /// # Errors
-    /// What is wrong in it, and where.
-    pub fn section<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ConfigError> {
-        let Some(value) = self.table()?.remove(name) else { return Ok(None) };
-        let span = value.span();
-        let deserializer = toml::de::ValueDeserializer::from(value);
-        T::deserialize(deserializer).map(Some).map_err(|error| {
-            ConfigError::new(format!("[{name}]: {}", error.message().trim())).at(
-                &self.file,
-                &self.text,
-                error.span().or(Some(span)),
-            )
-        })
-    }
-
-    /// A fault at a place of this file.
-    pub fn fault(&self, message: impl Into<String>, span: Option<Range<usize>>) -> ConfigError {
-        ConfigError::new(message).at(&self.file, &self.text, span)
-    }
-}
-
-/// What is wrong with the configuration: where, what, and the mend.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError {
-    place: Option<String>,
-    message: String,
-    mend: Option<String>,
-}
-
-impl ConfigError {
-    /// A fault.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { place: None, message: message.into(), mend: None }
-    }
-
-    /// With what would be right.
-    #[must_use]
-    pub fn mend(mut self, mend: impl Into<String>) -> Self {
-        self.mend = Some(mend.into());
-        self
-    }
-
-    /// With its place: the file and, from the byte range, the line.
-    #[must_use]
-    pub fn at(mut self, file: &str, text: &str, span: Option<Range<usize>>) -> Self {
-        let line = span.map(|span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1);
-        self.place = Some(line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}")));
-        self
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = &self.place {
-            write!(f, "{place}: ")?;
-        }
-        f.write_str(&self.message)?;
-        if let Some(mend) = &self.mend {
-            write!(f, " — to mend it: {mend}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(serde::Deserialize, Default, Debug)]
-    #[serde(deny_unknown_fields)]
-    struct Section {
-        #[expect(dead_code, reason = "only its reading is tested")]
-        speed: u32,
-    }
-
-    #[test]
-    fn a_fault_names_the_file_the_line_and_the_fault() {
-        let document = Document::parse("hub.toml", "a = 1\n\n[sms]\nspeed = \"fast\"\n").unwrap();
-        let error = document.section::<Section>("sms").unwrap_err().to_string();
-        assert!(error.starts_with("hub.toml:4: [sms]: invalid type"), "{error}");
-        let document = Document::parse("hub.toml", "[sms]\nspeed = 1\nspede = 2\n").unwrap();
-        let error = document.section::<Section>("sms").unwrap_err().to_string();
-        assert!(error.starts_with("hub.toml:3: [sms]: unknown field `spede`"), "{error}");
-        let error = Document::parse("hub.toml", "x = [\n").unwrap_err().to_string();
-        assert!(error.starts_with("hub.toml:"), "{error}");
-    }
-
-    #[test]
-    fn a_bad_phone_in_a_room_is_found_in_its_line() {
-        let text = "[rooms.lobby]\nsms = \"listed\"\nphones = [\"+14155550100\", \"0800\"]\n";
-        let document = Document::parse("hub.toml", text).unwrap();
-        let error = document.section::<Rooms>("rooms").unwrap_err().to_string();
-        assert!(error.starts_with("hub.toml:3: "), "{error}");
     }
 }

@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use super::policy::Decision;
 use super::words::Words;
+use crate::settings::{MEND, shown};
 
 /// Most entries of one list.
 const MAX_ENTRIES: usize = 20_000;
@@ -195,11 +196,12 @@ impl<const LEAST: u32, const MOST: u32> Within<LEAST, MOST> {
 impl<'de, const LEAST: u32, const MOST: u32> Deserialize<'de> for Within<LEAST, MOST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = i64::deserialize(deserializer)?;
-        u32::try_from(number)
-            .ok()
-            .filter(|number| (LEAST..=MOST).contains(number))
-            .map(Self)
-            .ok_or_else(|| serde::de::Error::custom(format!("{number} is not from {LEAST} to {MOST}")))
+        u32::try_from(number).ok().filter(|number| (LEAST..=MOST).contains(number)).map(Self).ok_or_else(
+            || {
+                let mend = format!("write a whole number from {LEAST} to {MOST}");
+                serde::de::Error::custom(format!("out of range{MEND}{mend}"))
+            },
+        )
     }
 }
 
@@ -223,7 +225,7 @@ impl Entries {
             let fault = if text.len() > MAX_ENTRY_BYTES {
                 format!("an entry of {} bytes; at most {MAX_ENTRY_BYTES}", text.len())
             } else {
-                format!("the entry {text:?} {}", Words::default().add(text).err()?)
+                format!("the entry {:?} {}", shown(text), Words::default().add(text).err()?)
             };
             Some((fault, entry.span()))
         })
@@ -247,7 +249,7 @@ impl TryFrom<String> for Host {
         let bare = text.trim().trim_start_matches("*.").trim_start_matches('.').to_lowercase();
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
         if bare.is_empty() || bare.len() > 253 || !bare.chars().all(plain) {
-            return Err(format!("{text:?} is not a host; write it like \"example.com\""));
+            return Err(format!("{:?} is not a host{MEND}write it like \"example.com\"", shown(&text)));
         }
         Ok(Self(idna::domain_to_unicode(&bare).0))
     }
@@ -262,15 +264,16 @@ pub(super) struct TrustedSender {
 }
 
 impl TryFrom<String> for TrustedSender {
-    type Error = &'static str;
+    type Error = String;
 
-    fn try_from(text: String) -> Result<Self, &'static str> {
-        const FORM: &str = "not a sender; write it like \"slack:U024BE7LH\", \"sms:+1…\" or \"web:Ann\"";
-        let (surface, address) = text.split_once(':').ok_or(FORM)?;
+    fn try_from(text: String) -> Result<Self, String> {
+        let form =
+            || format!("not a sender{MEND}write it like \"slack:U024BE7LH\", \"sms:+1…\" or \"web:Ann\"");
+        let (surface, address) = text.split_once(':').ok_or_else(form)?;
         let surface = [Surface::Web, Surface::Sms, Surface::Slack, Surface::Button]
             .into_iter()
             .find(|known| known.as_str() == surface)
-            .ok_or(FORM)?;
-        if address.is_empty() { Err(FORM) } else { Ok(Self { surface, address: address.to_owned() }) }
+            .ok_or_else(form)?;
+        if address.is_empty() { Err(form()) } else { Ok(Self { surface, address: address.to_owned() }) }
     }
 }

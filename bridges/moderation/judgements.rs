@@ -159,8 +159,8 @@ fn a_text_that_leaves_no_room_for_the_number_is_blocked_and_not_a_dead_letter() 
 fn a_policy_that_cannot_be_read_is_refused_with_its_line_and_its_mend() {
     let settings = crate::settings::Settings::for_tests("[rooms.lobby]\n", &[]);
     for (text, starts, says) in [
-        ("links = 'maybe'\n", "policy.toml:1: ", "unknown variant `maybe`"),
-        ("\nblocked_word = []\n", "policy.toml:2: ", "unknown field `blocked_word`"),
+        ("links = 'maybe'\n", "policy.toml:1: ", "links: no such choice"),
+        ("\nblocked_word = []\n", "policy.toml:2: ", "blocked_word: unknown key"),
         ("blocked_words = [\n'ok',\n'*ss',\n]\n", "policy.toml:3: ", "not at its end"),
         ("held_words = ['']\n", "policy.toml:1: ", "no letter"),
         ("max_chars = 0\n", "policy.toml:1: ", "from 1 to 40000"),
@@ -169,12 +169,14 @@ fn a_policy_that_cannot_be_read_is_refused_with_its_line_and_its_mend() {
         ("trusted_senders = ['ann']\n", "policy.toml:1: ", "write it like"),
         ("flood = { messages = 3 }\n", "policy.toml:1: ", "per_s"),
         ("[rooms.attic]\nlinks = 'hold'\n", "policy.toml:1: ", "add [rooms.attic]"),
-        ("[rooms.lobby]\nflood = {}\n", "policy.toml:2: ", "unknown field `flood`"),
+        ("[rooms.lobby]\nflood = {}\n", "policy.toml:2: ", "[rooms.lobby.flood]: unknown key"),
         ("policy = 'other.toml'\n", "policy.toml:1: ", "names another file"),
-        ("[moderation]\nlinks = 3\n", "policy.toml:2: ", "[moderation]"),
+        ("[moderation]\nlinks = 3\n", "policy.toml:2: ", "[moderation] links: no text"),
+        ("links = \"never\"\n", "policy.toml:1: links: no such choice", "\"allow\", \"hold\", \"block\""),
+        ("blocked_words = [\"+14155550123 *x\"]\n", "policy.toml:1: ", "the entry \"…\" has a *"),
         ("x = [\n", "policy.toml:", "mend"),
-        ("links = \"hold\"\nkeep_days = 30\n", "policy.toml:2: keep_days is no rule", "[moderation]"),
-        ("[moderation]\npark_s = 30\n", "policy.toml:2: park_s is no rule", "[moderation]"),
+        ("links = \"hold\"\nkeep_days = 30\n", "policy.toml:2: keep_days: no rule", "[moderation]"),
+        ("[moderation]\npark_s = 30\n", "policy.toml:2: [moderation] park_s: no rule", "[moderation]"),
     ] {
         let rooms: &Rooms = &settings.rooms;
         let error = Policy::read("policy.toml", text, Some(rooms)).unwrap_err().to_string();
@@ -202,7 +204,10 @@ fn the_policy_may_be_in_a_file_of_its_own() {
             "switchboard.toml:3: the policy file no-such.toml",
         ),
         ("[moderation.rooms.attic]\n".to_owned(), "switchboard.toml:1: rules for attic"),
-        ("[moderation]\nkeep_days = 0\n".to_owned(), "switchboard.toml:2: [moderation]: 0 is not"),
+        (
+            "[moderation]\nkeep_days = 0\n".to_owned(),
+            "switchboard.toml:2: [moderation] keep_days: out of range — to mend it: write a whole number from 1 to 3650",
+        ),
     ] {
         let settings = crate::settings::Settings::for_tests(&toml, &[]);
         let error = super::Moderation::new(&settings).unwrap_err().to_string();

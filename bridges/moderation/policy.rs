@@ -111,18 +111,6 @@ impl Default for Policy {
     }
 }
 
-/// Where a key stands at the beginning of a line.
-fn key_of(text: &str, key: &str) -> Option<std::ops::Range<usize>> {
-    let mut start = 0;
-    for line in text.split_inclusive('\n') {
-        if line.trim_start().starts_with(key) {
-            return Some(start..start + line.len());
-        }
-        start += line.len();
-    }
-    None
-}
-
 impl Policy {
     /// Reads a policy file, or the `[moderation]` of a whole configuration.
     ///
@@ -135,11 +123,9 @@ impl Policy {
     /// The same, with the rooms that there are: rules for another are refused.
     pub(super) fn read(file: &str, text: &str, rooms: Option<&Rooms>) -> Result<Self, ConfigError> {
         let document = Document::parse(file, text)?;
-        let written = if document.keys()?.iter().any(|(key, _)| key == "moderation") {
-            document.section("moderation")?.unwrap_or_default()
-        } else {
-            toml::from_str::<Written>(text)
-                .map_err(|error| ConfigError::new(error.message().trim()).at(file, text, error.span()))?
+        let (written, above): (Written, &[&str]) = match document.section("moderation")? {
+            Some(written) => (written, &["moderation"]),
+            None => (document.whole()?, &[]),
         };
         if let Some(path) = &written.policy {
             return Err(document
@@ -149,8 +135,8 @@ impl Policy {
         // They are the gate's and not the rules': read here, they would be passed over.
         let misplaced = [("keep_days", written.keep_days.is_some()), ("park_s", written.park_s.is_some())];
         if let Some((key, _)) = misplaced.iter().find(|(_, written)| *written) {
-            return Err(ConfigError::new(format!("{key} is no rule"))
-                .at(file, text, key_of(text, key))
+            return Err(document
+                .wrong(&[above, &[*key]].concat(), "no rule")
                 .mend("write it into [moderation] of the configuration"));
         }
         check(&document, &written, rooms)?;

@@ -143,13 +143,21 @@ impl Default for SlackConfig {
 }
 
 impl SlackConfig {
-    fn check(&self) -> Result<(), ConfigError> {
+    fn check(&self, settings: &Settings) -> Result<(), ConfigError> {
         if !(1..=MAX_ANSWER_BYTES).contains(&self.file_max_bytes) {
-            return Err(ConfigError::new("[slack]: file_max_bytes is out of range")
-                .mend(format!("set 1 to {MAX_ANSWER_BYTES}")));
+            return Err(settings
+                .fault(&["slack", "file_max_bytes"], format!("{} is out of range", self.file_max_bytes))
+                .mend(format!("write bytes, from 1 to {MAX_ANSWER_BYTES}")));
         }
-        if self.name_cache_hours == 0 || self.remember_days == 0 {
-            return Err(ConfigError::new("[slack]: name_cache_hours and remember_days begin at 1"));
+        for (name, unit, value) in [
+            ("name_cache_hours", "hours", self.name_cache_hours),
+            ("remember_days", "days", self.remember_days),
+        ] {
+            if value == 0 {
+                return Err(settings
+                    .fault(&["slack", name], "0 is too few")
+                    .mend(format!("write {unit}, from 1, or leave it out")));
+            }
         }
         Ok(())
     }
@@ -176,8 +184,8 @@ impl Slack {
     /// missing that the bridge uses. Without such a room the bridge sleeps and needs none.
     pub fn new(settings: &Settings) -> Result<Self, ConfigError> {
         let config: SlackConfig = settings.section("slack")?;
-        config.check()?;
-        let channels = channels_of(&settings.rooms)?;
+        config.check(settings)?;
+        let channels = channels_of(settings)?;
         let needs = |secret: &str| !channels.is_empty() && settings.uses(&KEYS, secret);
         let signing_secrets = match settings.get(SIGNING_SECRET) {
             None if !needs(SIGNING_SECRET) => Vec::new(),
@@ -193,8 +201,9 @@ impl Slack {
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             .ok_or_else(|| {
-                ConfigError::new("SLACK_API_BASE is not a URL")
-                    .mend("set what stands before /chat.postMessage")
+                settings
+                    .wrong("SLACK_API_BASE", "is not a URL")
+                    .mend("write what stands before /chat.postMessage, such as https://slack.com/api")
             })?;
         let rooms = Arc::clone(&settings.rooms);
         Ok(Self { config, rooms, channels, signing_secrets, bot_token, api_base })
@@ -209,19 +218,20 @@ impl Slack {
     }
 }
 
-fn channels_of(rooms: &Rooms) -> Result<HashMap<String, RoomName>, ConfigError> {
+fn channels_of(settings: &Settings) -> Result<HashMap<String, RoomName>, ConfigError> {
     let mut channels = HashMap::new();
-    for (name, room) in rooms.iter() {
+    for (name, room) in settings.rooms.iter() {
         let Some(channel) = &room.slack_channel else { continue };
+        let path = ["rooms", name.as_str(), "slack_channel"];
         if !wire::is_channel_id(channel) {
-            return Err(ConfigError::new(format!("[rooms.{name}]: slack_channel is not a channel's id"))
-                .mend("set the id, such as C024BE91L: it stands at the foot of the channel's details"));
+            return Err(settings
+                .fault(&path, "not a channel's id")
+                .mend("write the id, such as C024BE91L: it stands at the foot of the channel's details"));
         }
         if let Some(other) = channels.insert(channel.clone(), name.clone()) {
-            return Err(ConfigError::new(format!(
-                "rooms {other} and {name} have one slack_channel, {channel}"
-            ))
-            .mend("give each room a channel of its own"));
+            return Err(settings
+                .fault(&path, format!("the room {other} has this channel already"))
+                .mend("give each room a channel of its own"));
         }
     }
     Ok(channels)

@@ -183,16 +183,34 @@ fn a_wrong_configuration_is_refused_with_its_mend() {
     let both = "[rooms.a]\nslack_channel = \"C1\"\n[rooms.b]\nslack_channel = \"C1\"\n";
     let secrets = [("SLACK_SIGNING_SECRET", "s"), ("SLACK_BOT_TOKEN", "t")];
     for (toml, environment, expected) in [
-        (both, &secrets[..], "one slack_channel, C1"),
-        ("[rooms.a]\nslack_channel = \"#general\"\n", &secrets[..], "not a channel's id"),
-        ("[slack]\nfile_max_byte = 1\n", &secrets[..], "switchboard.toml:2: [slack]: unknown field"),
-        ("[slack]\nfile_max_bytes = 0\n", &secrets[..], "file_max_bytes is out of range"),
+        (
+            both,
+            &secrets[..],
+            "switchboard.toml:4: [rooms.b] slack_channel: the room a has this channel already",
+        ),
+        (
+            "[rooms.a]\nslack_channel = \"#general\"\n",
+            &secrets[..],
+            "switchboard.toml:2: [rooms.a] slack_channel: not a",
+        ),
+        (
+            "[slack]\nfile_max_byte = 1\n",
+            &secrets[..],
+            "switchboard.toml:2: [slack] file_max_byte: unknown key",
+        ),
+        (
+            "[slack]\nfile_max_bytes = 0\n",
+            &secrets[..],
+            "switchboard.toml:2: [slack] file_max_bytes: 0 is out",
+        ),
+        ("[slack]\nremember_days = 0\n", &secrets[..], "switchboard.toml:2: [slack] remember_days: 0 is"),
+        ("SLACK_API_BASE = \"x\"", &[("SLACK_API_BASE", "x")], "switchboard.toml:1: SLACK_API_BASE is not"),
         ("[rooms.a]\nslack_channel = \"C1\"\n", &secrets[..1], "SLACK_BOT_TOKEN is not set"),
         ("[rooms.a]\nslack_channel = \"C1\"\n", &secrets[1..], "SLACK_SIGNING_SECRET is not set"),
         ("", &[("SLACK_API_BASE", "slack")][..], "SLACK_API_BASE is not a URL"),
     ] {
         let error = Slack::new(&Settings::for_tests(toml, environment)).unwrap_err().to_string();
-        assert!(error.contains(expected), "{toml}: {error}");
+        assert!(error.starts_with(expected) && error.contains(" — to mend it: "), "{toml}: {error}");
     }
     Slack::new(&Settings::for_tests("[rooms.a]\nsms = \"open\"\n", &[])).expect("no channel, no secrets");
 }

@@ -10,7 +10,7 @@ use url::{Host, Url};
 
 use super::media::HostPattern;
 use super::{AUTH_TOKEN, KEYS};
-use crate::settings::{ConfigError, Settings};
+use crate::settings::{ConfigError, Settings, shown};
 
 /// `[sms]` of the configuration. Every key has a default that is safe to start with.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -98,17 +98,20 @@ impl Config {
     pub(super) fn new(settings: &Settings) -> Result<Self, ConfigError> {
         let account = settings.require("TWILIO_ACCOUNT_SID")?.to_owned();
         if !is_sid(&account, "AC") {
-            return Err(ConfigError::new("TWILIO_ACCOUNT_SID is no account's SID")
+            return Err(settings
+                .wrong("TWILIO_ACCOUNT_SID", "is no account's SID")
                 .mend("it is AC and 32 hexadecimal digits, on the front page of the Twilio console"));
         }
         let section: Section = settings.section("sms")?;
-        check(&section)?;
+        check(settings, &section)?;
         let api_url = api_base(settings)?;
         let api_base = api_url.as_str().trim_end_matches('/').to_owned();
         let mut media_hosts = Vec::new();
-        for text in &section.media_hosts {
+        for (nth, text) in section.media_hosts.iter().enumerate() {
             media_hosts.push(HostPattern::parse(text).ok_or_else(|| {
-                ConfigError::new(format!("[sms]: media_hosts: {text:?} is no host"))
+                let path = ["sms", "media_hosts", &nth.to_string()];
+                settings
+                    .fault(&path, format!("{:?} is no host", shown(text)))
                     .mend("write host, host:port or *.domain, such as \"*.twiliocdn.com\"")
             })?);
         }
@@ -192,24 +195,29 @@ impl Config {
     }
 }
 
-fn check(section: &Section) -> Result<(), ConfigError> {
+fn check(settings: &Settings, section: &Section) -> Result<(), ConfigError> {
     let rate = section.segments_per_second;
     if !rate.is_finite() || !(0.0..=10_000.0).contains(&rate) || (rate > 0.0 && rate < 0.001) {
-        return Err(ConfigError::new(format!("[sms]: segments_per_second = {rate} is no rate"))
+        return Err(settings
+            .fault(&["sms", "segments_per_second"], format!("{rate} is no rate"))
             .mend("write segments a second from 0.001 to 10000, or 0 for no pacing"));
     }
     if section.media_max_bytes == 0 {
-        return Err(ConfigError::new("[sms]: media_max_bytes = 0 would take no file")
+        return Err(settings
+            .fault(&["sms", "media_max_bytes"], "0 would take no file")
             .mend("write bytes, such as 5242880, or leave it out"));
     }
     for code in section.calling_code_daily.keys() {
         if code.is_empty() || code.len() > 3 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(ConfigError::new(format!("[sms]: calling_code_daily: {code:?} is no calling code"))
+            return Err(settings
+                .fault(&["sms", "calling_code_daily", code], "no calling code")
                 .mend("write the digits, such as \"44\" = 200"));
         }
     }
-    if let Some(code) = section.allowed_calling_codes.iter().find(|code| !(1..=999).contains(*code)) {
-        return Err(ConfigError::new(format!("[sms]: allowed_calling_codes: {code} is no calling code"))
+    let is_none = |code: &u16| !(1..=999).contains(code);
+    if let Some(nth) = section.allowed_calling_codes.iter().position(is_none) {
+        return Err(settings
+            .fault(&["sms", "allowed_calling_codes", &nth.to_string()], "no calling code")
             .mend("write codes of 1 to 999, such as [1, 44]"));
     }
     Ok(())
@@ -222,12 +230,12 @@ fn sender(settings: &Settings) -> Result<Sender, ConfigError> {
                 "set one of them in the environment or in the configuration file: a number of yours such as \
                  +14155550100, or a Messaging Service's SID",
             )),
-        (Some(_), Some(_)) => {
-            Err(ConfigError::new("TWILIO_FROM and TWILIO_MESSAGING_SERVICE_SID are both set")
-                .mend("keep one: a Messaging Service chooses the number itself"))
-        }
+        (Some(_), Some(_)) => Err(settings
+            .wrong("TWILIO_FROM", "and TWILIO_MESSAGING_SERVICE_SID are both set")
+            .mend("keep one: a Messaging Service chooses the number itself")),
         (None, Some(service)) if is_sid(service, "MG") => Ok(Sender::Service(service.to_owned())),
-        (None, Some(_)) => Err(ConfigError::new("TWILIO_MESSAGING_SERVICE_SID is no service's SID")
+        (None, Some(_)) => Err(settings
+            .wrong("TWILIO_MESSAGING_SERVICE_SID", "is no service's SID")
             .mend("it is MG and 32 hexadecimal digits")),
         (Some(from), None) => {
             let short_code = (3..=8).contains(&from.len()) && from.bytes().all(|byte| byte.is_ascii_digit());
@@ -235,7 +243,8 @@ fn sender(settings: &Settings) -> Result<Sender, ConfigError> {
                 return Ok(Sender::From(from.to_owned()));
             }
             let number: PhoneNumber = from.parse().map_err(|_| {
-                ConfigError::new("TWILIO_FROM is neither a number nor a short code")
+                settings
+                    .wrong("TWILIO_FROM", "is neither a number nor a short code")
                     .mend("write a number of yours in international form, such as +14155550100")
             })?;
             Ok(Sender::From(number.as_str().to_owned()))
@@ -246,7 +255,8 @@ fn sender(settings: &Settings) -> Result<Sender, ConfigError> {
 fn api_base(settings: &Settings) -> Result<Url, ConfigError> {
     let text = settings.get("TWILIO_API_BASE").unwrap_or("https://api.twilio.com");
     let bad = |why: &str| {
-        ConfigError::new(format!("TWILIO_API_BASE {why}"))
+        settings
+            .wrong("TWILIO_API_BASE", why)
             .mend("write what stands before /2010-04-01/, such as https://api.twilio.com")
     };
     let url = Url::parse(text).map_err(|_| bad("is no URL"))?;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::Deserialize;
 use switchboard_core::message::{MAX_ATTACHMENTS, MAX_TEXT_CHARS};
 
-use crate::settings::{ConfigError, Settings};
+use crate::settings::{ConfigError, Settings, shown};
 
 /// `[chat]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -104,22 +104,33 @@ impl Issuer {
         self.reached_at.as_deref().unwrap_or(&self.issuer).trim_end_matches('/')
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |what: &str, mend: &str| Err(ConfigError::new(format!("[chat.oidc] {what}")).mend(mend));
+    /// The names in the environment stand for the section's keys: where there is no section, they are at fault.
+    fn check(&self, settings: &Settings) -> Result<(), ConfigError> {
+        let is_written = settings.document.has(&["chat", "oidc"]);
+        let wrong = |name: &str, what: &str, mend: &str| {
+            let fault = match name {
+                _ if is_written => settings.fault(&["chat", "oidc", name], what),
+                "issuer" => settings.wrong("OIDC_ISSUER", what),
+                "reached_at" => settings.wrong("OIDC_REACHED_AT", what),
+                _ => settings.wrong("OIDC_CLIENT_ID", what),
+            };
+            Err(fault.mend(mend))
+        };
         let places = [("issuer", Some(&self.issuer)), ("reached_at", self.reached_at.as_ref())].into_iter();
         for (name, address) in places.filter_map(|(name, address)| Some((name, address?))) {
             let Ok(url) = address.parse::<url::Url>() else {
-                return wrong(&format!("{name} is no address"), "write it like https://accounts.example");
+                return wrong(name, "is no address", "write it like https://accounts.example");
             };
             if url.scheme() != "https" && !(url.scheme() == "http" && is_near(&url)) {
                 return wrong(
-                    &format!("{name} is not https"),
+                    name,
+                    "is not https",
                     "only an issuer on this machine may be reached without TLS",
                 );
             }
         }
         if self.client_id.trim().is_empty() {
-            return wrong("client_id is empty", "write the id that the issuer gave the hub");
+            return wrong("client_id", "is empty", "write the id that the issuer gave the hub");
         }
         Ok(())
     }
@@ -147,7 +158,8 @@ impl Chat {
             if (least..=most).contains(&value) {
                 return Ok(());
             }
-            Err(ConfigError::new(format!("[chat] {name} is {value}"))
+            Err(settings
+                .fault(&["chat", name], format!("{value} is out of range"))
                 .mend(format!("write a number from {least} to {most}")))
         };
         between("session_hours", chat.session_hours as usize, 1, 24 * 365)?;
@@ -161,14 +173,15 @@ impl Chat {
         between("sockets_per_person", chat.sockets_per_person, 1, 1_000_000)?;
         between("posts_per_minute", chat.posts_per_minute as usize, 1, 10_000_000)?;
         between("posts_per_minute_per_address", chat.posts_per_minute_per_address as usize, 1, 10_000_000)?;
-        for host in &chat.hosts {
+        for (nth, host) in chat.hosts.iter().enumerate() {
             if host.is_empty() || host.contains(['/', ':', ' ']) {
-                return Err(ConfigError::new(format!("[chat] hosts has {host:?}"))
+                return Err(settings
+                    .fault(&["chat", "hosts", &nth.to_string()], format!("{:?} is no name", shown(host)))
                     .mend("write names like chat.example, with no scheme, port or path"));
             }
         }
         if let Some(issuer) = &chat.oidc {
-            issuer.check()?;
+            issuer.check(settings)?;
         }
         chat.frame_bytes = chat.frame_bytes.min(settings.carries.frame_bytes);
         chat.file_bytes = chat.file_bytes.min(settings.carries.file_bytes);

@@ -88,8 +88,8 @@ pub fn now_s() -> u64 {
 }
 
 impl Signed {
-    /// Sends it; gives the status and the body, or status 0 when there is no answer.
-    pub async fn send(&self, client: &reqwest::Client, base: &str) -> (u16, String) {
+    /// The request to the hub at this address.
+    pub fn request(&self, client: &reqwest::Client, base: &str) -> reqwest::RequestBuilder {
         let mut request = client
             .post(format!("{base}{}", self.path))
             .header("Content-Type", &self.content_type)
@@ -97,7 +97,12 @@ impl Signed {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        match request.send().await {
+        request
+    }
+
+    /// Sends it; gives the status and the body, or status 0 when there is no answer.
+    pub async fn send(&self, client: &reqwest::Client, base: &str) -> (u16, String) {
+        match self.request(client, base).send().await {
             Ok(response) => (response.status().as_u16(), response.text().await.unwrap_or_default()),
             Err(_) => (0, String::new()),
         }

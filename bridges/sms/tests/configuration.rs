@@ -7,6 +7,8 @@ fn check(section: &str, environment: &[(&str, &str)], expected: &str) {
     let error = Sms::new(&settings).err().unwrap_or_else(|| panic!("{section} {environment:?} was taken"));
     let error = error.to_string();
     assert!(error.contains(expected), "{error}");
+    assert!(error.contains(" — to mend it: "), "{error}");
+    assert!(section.is_empty() || error.starts_with("switchboard.toml:"), "{error}");
     assert!(!error.contains(TOKEN));
 }
 
@@ -45,16 +47,19 @@ fn what_cannot_be_right_is_refused_with_the_mend() {
     }
     let environment = super::environment();
     for (section, expected) in [
-        ("segments_per_second = -1", "[sms]: segments_per_second = -1"),
+        ("segments_per_second = -1", "[sms] segments_per_second: -1 is no rate — to mend it: write segments"),
         ("segments_per_second = nan", "is no rate"),
-        ("segments_per_second = \"fast\"", "switchboard.toml:"),
-        ("segments_a_second = 1", "unknown field `segments_a_second`"),
-        ("daily_segments = -5", "switchboard.toml:"),
-        ("media_hosts = [\"https://x/\"]", "[sms]: media_hosts: \"https://x/\" is no host"),
-        ("media_hosts = [\"*.com\"]", "media_hosts"),
+        ("segments_per_second = \"fast\"", "[sms] segments_per_second: a text does not belong here"),
+        (
+            "segments_a_second = 1",
+            "[sms] segments_a_second: unknown key — to mend it: known are segments_per_second",
+        ),
+        ("daily_segments = -5", "[sms] daily_segments: a value that cannot be"),
+        ("media_hosts = [\"https://x/\"]", "[sms] media_hosts: \"https://x/\" is no host"),
+        ("media_hosts = [\n\"*.x.com\",\n\"*.com\"]", "[sms] media_hosts: \"*.com\" is no host"),
         ("media_max_bytes = 0", "media_max_bytes"),
-        ("allowed_calling_codes = [0]", "allowed_calling_codes: 0"),
-        ("calling_code_daily = { \"+44\" = 5 }", "calling_code_daily: \"+44\""),
+        ("allowed_calling_codes = [0]", "[sms] allowed_calling_codes: no calling code"),
+        ("calling_code_daily = { \"+44\" = 5 }", "[sms.calling_code_daily] +44: no calling code"),
     ] {
         check(section, &environment, expected);
     }

@@ -56,14 +56,16 @@ fn a_ticket_opens_one_socket_and_soon() {
 #[test]
 fn a_configuration_that_cannot_be_is_refused_with_the_mend() {
     for (toml, says) in [
-        ("[chat]\nguest = true\n", "unknown field `guest`"),
+        ("[chat]\nguest = true\n", "[chat] guest: unknown key"),
         ("[chat]\ntext_chars = 0\n", "from 1 to 40000"),
         ("[chat]\nfile_bytes = 99999999\n", "from 1 to 33554432"),
         ("[chat]\nsession_hours = 0\n", "from 1 to"),
         ("[chat]\nhosts = [\"https://x\"]\n", "no scheme"),
+        ("[chat.oidc]\nissuer = \"http://x\"\nclient_id = \"y\"\n", "[chat.oidc] issuer: is not https"),
     ] {
         let error =
             WebChat::new(&Settings::for_tests(&format!("{ROOMS}{toml}"), &[])).unwrap_err().to_string();
-        assert!(error.contains(says), "{toml}: {error}");
+        assert!(error.contains(says) && error.contains(" — to mend it: "), "{toml}: {error}");
+        assert!(error.starts_with("switchboard.toml:"), "{toml}: {error}");
     }
 }

@@ -67,7 +67,7 @@ impl Configuration {
         let text = self.get("SWITCHBOARD_CONFIGURATION").unwrap_or_default();
         let document = Document::parse("the configuration", text)?;
         let rooms: Rooms = document.section("rooms")?.unwrap_or_default();
-        rooms::check(&rooms)?;
+        rooms::check(&document, &rooms)?;
         let base = self.get("PUBLIC_BASE_URL").unwrap_or("https://unset.invalid");
         let base: Url = base.parse().with_context(|| format!("PUBLIC_BASE_URL is {base:?}, no address"))?;
         if handler.into_iter().flat_map(switchboard_bridges::secrets_of).any(|secret| secret == LINK_KEY) {

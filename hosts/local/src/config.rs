@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_bridges::settings::{Carries, Document};
+use switchboard_bridges::settings::{Carries, Document, shown};
 use switchboard_bridges::{ConfigError, Settings};
 use switchboard_core::{Links, Rooms, Secret};
 use switchboard_hosts::archive::Archive;
@@ -79,22 +79,28 @@ impl Configuration {
         let listen = match (flags.listen, value("SWITCHBOARD_LISTEN")) {
             (Some(listen), _) => listen,
             (None, Some(text)) => text.parse().map_err(|_| {
-                ConfigError::new(format!("SWITCHBOARD_LISTEN is {text:?}"))
+                document
+                    .wrong_name("SWITCHBOARD_LISTEN", Some(text), "is no address to listen on")
                     .mend("write it like 127.0.0.1:8080")
             })?,
             (None, None) => SocketAddr::from(([127, 0, 0, 1], 8080)),
         };
         let data = flags.data.clone().or_else(|| value("SWITCHBOARD_DATA").map(PathBuf::from));
-        let public_base_url = value("PUBLIC_BASE_URL").map(public_url).transpose()?;
-        let mqtt = value("MQTT_URL").map(MqttUrl::parse).transpose()?;
+        let public_base_url = value("PUBLIC_BASE_URL").map(|text| public_url(&document, text)).transpose()?;
+        // A fault does not show the address, since a password may be in it.
+        let broker = |text: &str| {
+            let wrong = || document.wrong_name("MQTT_URL", Some(text), "is not the address of a broker");
+            MqttUrl::parse(text).ok_or_else(|| wrong().mend(MqttUrl::MEND))
+        };
+        let mqtt = value("MQTT_URL").map(broker).transpose()?;
         let token = value("SWITCHBOARD_TOKEN").map(Secret::new);
 
-        let twilio_is_pretend = is_pretend(&values, &["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"])?;
-        let slack_is_pretend = is_pretend(&values, &["SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN"])?;
+        let twilio_is_pretend = is_pretend(&document, &values, &["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"])?;
+        let slack_is_pretend = is_pretend(&document, &values, &["SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN"])?;
         let rooms: Rooms = match document.section("rooms")? {
             Some(rooms) => rooms,
             None if !(twilio_is_pretend && slack_is_pretend) => {
-                return Err(ConfigError::new("there are credentials and no rooms").mend(
+                return Err(document.fault("there are credentials and no rooms", None).mend(
                     "write switchboard.toml with [rooms.lobby], its slack_channel = \"C…\" and sms = \"open\"",
                 ));
             }
@@ -102,7 +108,7 @@ impl Configuration {
                 Document::parse("the default rooms", DEFAULT_ROOMS)?.section("rooms")?.unwrap_or_default()
             }
         };
-        switchboard_hosts::rooms::check(&rooms)?;
+        switchboard_hosts::rooms::check(&document, &rooms)?;
         let wiring = match &flags.wiring {
             Some(directory) => Wiring::load(directory),
             None => Wiring::embedded(),
@@ -112,7 +118,8 @@ impl Configuration {
         let archive = Archive::read(&document)?;
 
         if !twilio_is_pretend && public_base_url.is_none() {
-            return Err(ConfigError::new("TWILIO_AUTH_TOKEN is set and PUBLIC_BASE_URL is not")
+            return Err(document
+                .wrong_name("TWILIO_AUTH_TOKEN", value("TWILIO_AUTH_TOKEN"), "is set and PUBLIC_BASE_URL is not")
                 .mend("set PUBLIC_BASE_URL to the address under which Twilio reaches this hub; its signatures cover it"));
         }
         Ok(Self {
@@ -177,7 +184,7 @@ fn check_keys(document: &Document) -> Result<(), ConfigError> {
         if !known.contains(&key.as_str()) {
             let known = known.join(", ");
             return Err(document
-                .fault(format!("unknown key {key}"), Some(span))
+                .fault(format!("unknown key {}", shown(&key)), Some(span))
                 .mend(format!("known are: {known}")));
         }
     }
@@ -185,23 +192,29 @@ fn check_keys(document: &Document) -> Result<(), ConfigError> {
 }
 
 /// A provider with none of its credentials is pretended; one with a part of them is a mistake.
-fn is_pretend(values: &BTreeMap<String, String>, names: &[&str]) -> Result<bool, ConfigError> {
+fn is_pretend(
+    document: &Document,
+    values: &BTreeMap<String, String>,
+    names: &[&str],
+) -> Result<bool, ConfigError> {
     let missing: Vec<&str> = names.iter().copied().filter(|name| !values.contains_key(*name)).collect();
     match missing.as_slice() {
         [] => Ok(false),
         missing if missing.len() == names.len() => Ok(true),
-        missing => Err(ConfigError::new(format!(
-            "{} is not set, and {} are",
-            missing.join(", "),
-            names.join(" or ")
-        ))
-        .mend("set all of them for the real provider, or none for the pretend one")),
+        missing => {
+            let set = names.iter().copied().find(|name| values.contains_key(*name)).unwrap_or_default();
+            let what = format!("is set and {} is not", missing.join(", "));
+            Err(document
+                .wrong_name(set, values.get(set).map(String::as_str), what)
+                .mend("set all of them for the real provider, or none for the pretend one"))
+        }
     }
 }
 
-fn public_url(text: &str) -> Result<Url, ConfigError> {
+fn public_url(document: &Document, text: &str) -> Result<Url, ConfigError> {
     let wrong = || {
-        ConfigError::new("PUBLIC_BASE_URL is not a base address")
+        document
+            .wrong_name("PUBLIC_BASE_URL", Some(text), "is not a base address")
             .mend("write it like https://hub.example, with no query and no path beyond a prefix")
     };
     let url: Url = text.parse().map_err(|_| wrong())?;
@@ -247,20 +260,32 @@ mod tests {
                 &[][..],
                 "hub.toml:3: unknown key smss — to mend it: known are",
             ),
-            ("[rooms.lobby]\nsms = \"maybe\"\n", &[], "hub.toml:2: [rooms]: unknown variant `maybe`"),
-            ("[rooms.\"No Room\"]\nsms = \"open\"\n", &[], "hub.toml:1: [rooms]: a room's name"),
+            (
+                "[rooms.lobby]\nsms = \"maybe\"\n",
+                &[],
+                "hub.toml:2: [rooms.lobby] sms: no such choice — to mend it: write one of \"open\"",
+            ),
+            ("[rooms.\"No Room\"]\nsms = \"open\"\n", &[], "hub.toml:1: [rooms.No Room]: a room's name"),
             (
                 "[rooms.lobby]\ntitle = \"x\"\n",
                 &[],
-                "[rooms.lobby] is wired to nothing — to mend it: give it",
+                "hub.toml:1: [rooms.lobby]: wired to nothing — to mend it: give it",
             ),
-            ("[rooms.lobby]\nsms = \"listed\"\n", &[], "[rooms.lobby] has sms = \"listed\" and no phones"),
-            ("TWILIO_ACCOUNT_SID = \"AC1\"\n", &[], "TWILIO_AUTH_TOKEN is not set"),
-            ("", &[("SLACK_BOT_TOKEN", "xoxb-1")], "SLACK_SIGNING_SECRET is not set"),
+            (
+                "[rooms.lobby]\nsms = \"listed\"\n",
+                &[],
+                "hub.toml:2: [rooms.lobby] sms: \"listed\" and no phones — to mend it: list them",
+            ),
+            (
+                "\nTWILIO_ACCOUNT_SID = \"AC1\"\n",
+                &[],
+                "hub.toml:2: TWILIO_ACCOUNT_SID is set and TWILIO_AUTH_TOKEN is not",
+            ),
+            ("", &[("SLACK_BOT_TOKEN", "xoxb-1")], "SLACK_BOT_TOKEN is set and SLACK_SIGNING_SECRET is not"),
             (
                 "",
                 &[("SLACK_BOT_TOKEN", "x"), ("SLACK_SIGNING_SECRET", "y")],
-                "there are credentials and no rooms",
+                "hub.toml: there are credentials and no rooms",
             ),
             (
                 "[rooms.lobby]\nsms = \"open\"\n",
@@ -270,22 +295,43 @@ mod tests {
             ("", &[("PUBLIC_BASE_URL", "hub.example")], "PUBLIC_BASE_URL is not a base address"),
             (
                 "",
-                &[("MQTT_URL", "broker.example:1883")],
+                &[("MQTT_URL", "http://u:hunter2@broker.example")],
                 "MQTT_URL is not the address of a broker — to mend it",
             ),
-            ("", &[("SWITCHBOARD_LISTEN", "8080")], "SWITCHBOARD_LISTEN is \"8080\""),
-            ("SWITCHBOARD_LISTEN = 8080\n", &[], "hub.toml:1: [SWITCHBOARD_LISTEN]: invalid type"),
-            ("[archive]\nkeep_days = 1\n", &[], "hub.toml:2: [archive]: keep_days is 1"),
+            ("", &[("SWITCHBOARD_LISTEN", "8080")], "SWITCHBOARD_LISTEN is no address to listen on"),
+            ("SWITCHBOARD_LISTEN = \"8080\"\n", &[], "hub.toml:1: SWITCHBOARD_LISTEN is no address"),
+            ("\nPUBLIC_BASE_URL = \" hub.example\"\n", &[], "hub.toml:2: PUBLIC_BASE_URL is not a base"),
+            (
+                "SWITCHBOARD_TOKEN = 987654321\n",
+                &[],
+                "hub.toml:1: SWITCHBOARD_TOKEN: a number does not belong here — to mend it: write it as a text in quotes",
+            ),
+            (
+                "[rooms.lobby]\nphones = [14155550123]\n",
+                &[],
+                "hub.toml:2: [rooms.lobby] phones: a number does not belong here — to mend it: write it as a text in quotes",
+            ),
+            ("[rooms.lobby]\nsms = \"+14155550123\"\n", &[], "hub.toml:2: [rooms.lobby] sms: no such choice"),
+            ("\"+14155550123\" = 1\n", &[], "hub.toml:1: unknown key …"),
+            (
+                "SWITCHBOARD_LISTEN = 8080\n",
+                &[],
+                "hub.toml:1: SWITCHBOARD_LISTEN: a number does not belong here",
+            ),
+            ("[archive]\nkeep_days = 1\n", &[], "hub.toml:2: [archive] keep_days: 1 will not do"),
             (
                 "[archive]\nkeep_days = 30\nkeep_files_days = 7\n",
                 &[],
-                "hub.toml:3: [archive]: keep_files_days is 7 — to mend it: keep files at least as long",
+                "hub.toml:3: [archive] keep_files_days: 7 will not do — to mend it: keep files at least as long",
             ),
             ("= 1\n", &[], "hub.toml:1: "),
         ] {
             let error = read(file, environment).unwrap_err();
             assert!(error.starts_with(expected), "{file:?} {environment:?}\n gave {error}");
-            assert!(!error.contains("xoxb"), "a secret in {error}");
+            assert!(error.contains(" — to mend it: "), "{file:?}: no mend in {error}");
+            let told =
+                ["xoxb", "987654321", "4155550123", "hunter2"].iter().find(|secret| error.contains(**secret));
+            assert_eq!(told, None, "a secret in {error}");
         }
     }
 

@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use switchboard_bridges::web_chat::Chat;
 use switchboard_core::{Secret, Timestamp};
 use switchboard_hosts::http::Client;
+use switchboard_hosts::output;
 use switchboard_hosts::sign_in::{self, SignIn};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -187,7 +188,7 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
     }
     tokio::spawn(upkeep::keep_up(Arc::clone(&search), stopping.clone()));
     tokio::spawn(upkeep::remove_old_files(Arc::new(old_files), stopping.clone()));
-    println!("ready");
+    tell("ready");
 
     wait_for_signal().await?;
     info!("stopping: the doors are closed, what is under way ends");
@@ -264,30 +265,36 @@ fn who_signs_in(chat: &Chat, listens_on: Option<std::net::IpAddr>) -> String {
     }
 }
 
-/// The start-up lines: what runs where, and against whom.
+/// The start-up lines: what runs where, and against whom. The hub goes on when nobody reads them.
 fn announce(configuration: &Configuration, base: &str, public: &Url, sign_in: &str) {
     let public = public.as_str().trim_end_matches('/');
-    println!("switchboard {} at {base}, data in {}", env!("CARGO_PKG_VERSION"), configuration.data.display());
+    tell(format_args!(
+        "switchboard {} at {base}, data in {}",
+        env!("CARGO_PKG_VERSION"),
+        configuration.data.display()
+    ));
     match &configuration.file {
-        Some(file) => println!("configuration: {}", file.display()),
-        None => println!("configuration: none; one room, \"lobby\""),
+        Some(file) => tell(format_args!("configuration: {}", file.display())),
+        None => tell("configuration: none; one room, \"lobby\""),
     }
     if configuration.twilio_is_pretend {
-        println!("twilio: pretend (no TWILIO_ACCOUNT_SID); its phones are at {base}/sandbox");
+        tell(format_args!("twilio: pretend (no TWILIO_ACCOUNT_SID); its phones are at {base}/sandbox"));
     } else {
-        println!("twilio: real; webhooks {public}/twilio/messages and {public}/twilio/status");
+        tell(format_args!("twilio: real; webhooks {public}/twilio/messages and {public}/twilio/status"));
     }
     if configuration.slack_is_pretend {
-        println!("slack: pretend (no SLACK_BOT_TOKEN); its channels are at {base}/sandbox");
+        tell(format_args!("slack: pretend (no SLACK_BOT_TOKEN); its channels are at {base}/sandbox"));
     } else {
-        println!("slack: real; request URLs {public}/slack/events, /slack/commands and /slack/interactions");
+        tell(format_args!(
+            "slack: real; request URLs {public}/slack/events, /slack/commands and /slack/interactions"
+        ));
     }
     for (name, room) in configuration.rooms.iter() {
         let channel = room.slack_channel.as_deref().unwrap_or("none");
-        println!("room {name}: slack channel {channel}, sms {:?}", room.sms);
+        tell(format_args!("room {name}: slack channel {channel}, sms {:?}", room.sms));
     }
     if web::pages::are_built() {
-        println!("pages: {base}/ is the chat; {sign_in}");
+        tell(format_args!("pages: {base}/ is the chat; {sign_in}"));
     } else {
         warn!("this program was built without its pages; to mend it: make build");
     }
@@ -303,6 +310,11 @@ fn announce(configuration: &Configuration, base: &str, public: &Url, sign_in: &s
     if std::env::var_os("SLACK_APP_TOKEN").is_some() {
         warn!(name = "SLACK_APP_TOKEN", "this name is set, and nothing here uses it yet");
     }
+}
+
+/// A line on standard output, for whoever still reads it.
+fn tell(line: impl std::fmt::Display) {
+    let _ = output::line(line);
 }
 
 async fn wait_for_signal() -> Result<()> {

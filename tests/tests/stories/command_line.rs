@@ -18,24 +18,53 @@ async fn run(directory: &std::path::Path, configuration: &str) -> (i32, String) 
 async fn a_broken_configuration_refuses_to_start_with_its_place_and_the_mend() {
     let directory = tempfile::tempdir().unwrap();
     for (configuration, expected) in [
-        ("rooms = 1\n", "switchboard.toml:1: [rooms]"),
+        ("rooms = 1\n", "switchboard.toml:1: rooms: a number does not belong here"),
         (
             "[rooms.lobby]\nsms = \"open\"\nslak_channel = \"C1\"\n",
-            "switchboard.toml:3: [rooms]: unknown field",
+            "switchboard.toml:3: [rooms.lobby] slak_channel: unknown key",
         ),
-        ("[rooms.lobby]\ntitle = \"x\"\n", "is wired to nothing"),
+        ("[rooms.lobby]\ntitle = \"x\"\n", "switchboard.toml:1: [rooms.lobby]: wired to nothing"),
+        (
+            "[rooms.lobby]\nslack_channel = \"#lobby\"\n",
+            "switchboard.toml:2: [rooms.lobby] slack_channel: not a channel's id",
+        ),
+        (
+            "[rooms.a]\nslack_channel = \"C0LOBBY01\"\n[rooms.b]\nslack_channel = \"C0LOBBY01\"\n",
+            "switchboard.toml:4: [rooms.b] slack_channel: the room a has this channel",
+        ),
+        (
+            "[rooms.lobby]\nsms = \"listed\"\nphones = [14155550123]\n",
+            "switchboard.toml:3: [rooms.lobby] phones: a number does not belong here",
+        ),
+        ("SWITCHBOARD_TOKEN = 4155550123\n", "switchboard.toml:1: SWITCHBOARD_TOKEN: a number does not"),
         (
             "[sms]\nsegments_per_second = \"fast\"\n[rooms.lobby]\nsms = \"open\"\n",
-            "switchboard.toml:2: [sms]",
+            "switchboard.toml:2: [sms] segments_per_second: a text does not belong here",
         ),
-        ("[moderation]\nno_such_key = 1\n[rooms.lobby]\nsms = \"open\"\n", "switchboard.toml:2: "),
-        ("[slack]\nfile_max_bytes = -1\n[rooms.lobby]\nsms = \"open\"\n", "switchboard.toml:2: [slack]"),
+        (
+            "[sms]\nsegments_per_second = -1\n[rooms.lobby]\nsms = \"open\"\n",
+            "switchboard.toml:2: [sms] segments_per_second: -1 is no rate",
+        ),
+        (
+            "[moderation]\nno_such_key = 1\n[rooms.lobby]\nsms = \"open\"\n",
+            "switchboard.toml:2: [moderation] no_such_key: unknown key",
+        ),
+        (
+            "[slack]\nname_cache_hours = 0\n[rooms.lobby]\nsms = \"open\"\n",
+            "switchboard.toml:2: [slack] name_cache_hours: 0 is too few",
+        ),
+        (
+            "[chat]\nhosts = [\n\"https://x\"]\n[rooms.lobby]\nsms = \"open\"\n",
+            "switchboard.toml:3: [chat] hosts: \"https://x\" is no name",
+        ),
         ("[nonsense]\n", "switchboard.toml:1: unknown key nonsense"),
-        ("a = [\n", "switchboard.toml:"),
+        ("a = [\n", "switchboard.toml:1: "),
     ] {
         let (status, error) = run(directory.path(), configuration).await;
         assert_eq!(status, 2, "{configuration:?}: {error}");
         assert!(error.contains(expected), "{configuration:?}: {error}");
+        assert!(error.contains(" — to mend it: "), "{configuration:?}: {error}");
+        assert!(!error.contains("4155550123"), "a number or a token is printed: {error}");
         assert_eq!(error.lines().count(), 1, "one clear line: {error}");
     }
 }

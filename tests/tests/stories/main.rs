@@ -3,12 +3,14 @@
 //! With `SWITCHBOARD_STORIES_ON=aws` they are told of the deployed house.
 
 mod chat;
+mod closed_pipes;
 mod command_line;
 mod commands;
 mod crash;
 mod doors;
 mod durable;
 mod edits;
+mod full;
 mod limits;
 mod media;
 mod providers_failing;

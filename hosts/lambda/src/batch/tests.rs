@@ -90,7 +90,7 @@ async fn function(clients: &Clients, twilio: &str) -> Settler {
         line: None,
         shown: Arc::default(),
         turns: Arc::new(Semaphore::new(1)),
-        refused: Arc::default(),
+        credentials: Arc::default(),
         until: Instant::now(),
     }
 }

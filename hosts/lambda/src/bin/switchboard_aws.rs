@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use switchboard_hosts::output::{self, Unprinted};
 use switchboard_lambda::stack::{self, clear, doctor, next, pages};
 use switchboard_lambda::{Clients, moving};
 
@@ -59,8 +60,9 @@ async fn main() -> ExitCode {
     match run(Arguments::parse()).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
+        Err(error) if Unprinted::is_unread(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error:#}");
+            output::complain(format_args!("{error:#}"));
             ExitCode::from(2)
         }
     }
@@ -75,7 +77,7 @@ async fn run(arguments: Arguments) -> Result<bool> {
         _ => stack::functions(&clients, &arguments.stack).await?,
     };
     let said = |said: Result<String>| {
-        println!("{}", said?);
+        output::line(said?)?;
         Ok(true)
     };
     match arguments.command {
@@ -85,21 +87,21 @@ async fn run(arguments: Arguments) -> Result<bool> {
         Command::Export { file } => said(Box::pin(moving::export(&clients, &functions, &file)).await),
         Command::Import { file } => said(Box::pin(moving::import(&clients, &functions, &file)).await),
         Command::Next => {
-            println!("{}", next::lines(&functions)?);
+            output::line(next::lines(&functions)?)?;
             Ok(true)
         }
         Command::Pages { from } => {
             let files = pages::files(&from)?;
             pages::upload(&clients, pages::bucket(&functions)?, &files).await?;
-            println!("{} files of the pages are uploaded", files.len());
+            output::line(format_args!("{} files of the pages are uploaded", files.len()))?;
             Ok(true)
         }
         Command::Doctor => {
             let findings = Box::pin(doctor::examine(&clients, &functions)).await;
             for finding in &findings {
                 match &finding.wrong {
-                    None => println!("ok    {}", finding.about),
-                    Some(wrong) => println!("WRONG {}: {wrong}", finding.about),
+                    None => output::line(format_args!("ok    {}", finding.about))?,
+                    Some(wrong) => output::line(format_args!("WRONG {}: {wrong}", finding.about))?,
                 }
             }
             Ok(findings.iter().all(|finding| finding.wrong.is_none()))

@@ -4,10 +4,10 @@ use anyhow::Result;
 use clap::Subcommand;
 use reqwest::Method;
 use serde_json::Value;
+use switchboard_hosts::output;
 
 use super::Reach;
 use super::client::{request, send};
-use super::says::say;
 
 #[derive(Subcommand)]
 pub(super) enum What {
@@ -49,8 +49,7 @@ pub(super) async fn run(what: What) -> Result<()> {
         What::Show { id, reach } => {
             let path = format!("/api/dead-letters/{id}");
             let letter: Value = send(&reach, request(&reach, Method::GET, &path)?).await?.json().await?;
-            say(format_args!("{letter:#}"))?;
-            Ok(())
+            Ok(output::line(format_args!("{letter:#}"))?)
         }
         What::Redrive { id, reach, .. } => {
             let ids = match id {
@@ -61,14 +60,12 @@ pub(super) async fn run(what: What) -> Result<()> {
                 let path = format!("/api/dead-letters/{id}/redrive");
                 send(&reach, request(&reach, Method::POST, &path)?).await?;
             }
-            say(format_args!("{} tried again", ids.len()))?;
-            Ok(())
+            Ok(output::line(format_args!("{} tried again", ids.len()))?)
         }
         What::Discard { id, reach } => {
             let path = format!("/api/dead-letters/{id}");
             send(&reach, request(&reach, Method::DELETE, &path)?).await?;
-            say("discarded")?;
-            Ok(())
+            Ok(output::line("discarded")?)
         }
     }
 }
@@ -84,7 +81,7 @@ async fn list(reach: &Reach) -> Result<()> {
             destination => destination,
         };
         let attempts = letter["attempts"].as_u64().unwrap_or_default();
-        say(format_args!(
+        output::line(format_args!(
             "{}  {}  {}  {about}  {attempts} attempt{}  {}: {}",
             letter["id"],
             text("at"),
@@ -95,7 +92,7 @@ async fn list(reach: &Reach) -> Result<()> {
         ))?;
     }
     if letters.is_empty() {
-        eprintln!("no dead letters");
+        output::complain("no dead letters");
     }
     Ok(())
 }

@@ -5,11 +5,11 @@
 mod client;
 mod dead_letters;
 mod matching;
-mod says;
 mod send;
 mod tail;
 mod trace;
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,11 +17,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
+use switchboard_hosts::output::{self, Unprinted};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
-use self::says::{nobody_reads, say};
 use crate::config::{Configuration, Flags};
 use crate::hub::{self, CannotStart};
 use crate::moving;
@@ -135,13 +135,13 @@ pub(crate) fn main() -> ExitCode {
         Command::Match(arguments) => matching::run(&arguments),
         command => match block_on(command) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) if nobody_reads(&error) => ExitCode::SUCCESS,
             Err(error) if error.is::<CannotStart>() => {
-                eprintln!("switchboard: {error}");
+                output::complain(format_args!("switchboard: {error}"));
                 ExitCode::from(2)
             }
+            Err(error) if Unprinted::is_unread(error.as_ref()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("switchboard: {error:#}");
+                output::complain(format_args!("switchboard: {error:#}"));
                 ExitCode::FAILURE
             }
         },
@@ -157,7 +157,9 @@ fn block_on(command: Command) -> Result<()> {
         match command {
             Command::Run { data, listen, config, wiring, log } => {
                 start_log(log);
-                let environment = std::env::vars().collect();
+                let text = |word: OsString| word.to_string_lossy().into_owned();
+                let environment =
+                    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
                 let flags = Flags { data, listen, config, wiring };
                 let configuration = Configuration::read(&flags, &environment)
                     .map_err(|error| CannotStart(error.to_string()))?;
@@ -168,12 +170,10 @@ fn block_on(command: Command) -> Result<()> {
             Command::Trace { id, json, reach } => trace::run(&reach, &id, json).await,
             Command::DeadLetters { what } => dead_letters::run(what).await,
             Command::Export { data, file } => {
-                say(Box::pin(moving::export(&data, &file)).await?)?;
-                Ok(())
+                Ok(output::line(Box::pin(moving::export(&data, &file)).await?)?)
             }
             Command::Import { data, file } => {
-                say(Box::pin(moving::import(&data, &file)).await?)?;
-                Ok(())
+                Ok(output::line(Box::pin(moving::import(&data, &file)).await?)?)
             }
             Command::Match(_) => Ok(()),
         }
@@ -185,7 +185,8 @@ fn start_log(log: Log) {
     let wanted = std::env::var("RUST_LOG").ok().and_then(|wanted| wanted.parse::<Targets>().ok());
     let filter = wanted.unwrap_or_else(|| Targets::new().with_default(Level::INFO));
     let log_of = tracing_subscriber::registry().with(filter);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // A line that cannot be written is lost: told of on standard error, which is closed, it would end the thread.
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     match log {
         Log::Text => {
             log_of.with(lines.with_target(false).with_ansi(std::io::stderr().is_terminal())).init();

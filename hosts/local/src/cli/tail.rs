@@ -4,6 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use reqwest::Method;
+use switchboard_hosts::output::Unprinted;
 
 use super::Reach;
 use super::client::{request, send};
@@ -16,10 +17,7 @@ pub(super) async fn run(reach: &Reach, pattern: Option<&str>) -> Result<()> {
     let mut response = send(reach, asked).await?;
     let mut out = std::io::stdout();
     while let Some(lines) = response.chunk().await? {
-        if out.write_all(&lines).and_then(|()| out.flush()).is_err() {
-            // Whoever read has gone.
-            return Ok(());
-        }
+        out.write_all(&lines).and_then(|()| out.flush()).map_err(Unprinted::from)?;
     }
     Ok(())
 }

@@ -3,43 +3,42 @@
 use anyhow::Result;
 use reqwest::Method;
 use serde_json::Value;
+use switchboard_hosts::output;
 
 use super::Reach;
 use super::client::{request, segment, send};
-use super::says::say;
 
 pub(super) async fn run(reach: &Reach, id: &str, json: bool) -> Result<()> {
     let path = format!("/api/trace/{}", segment(id));
     let story: Value = send(reach, request(reach, Method::GET, &path)?).await?.json().await?;
     if json {
-        say(story)?;
-        return Ok(());
+        return Ok(output::line(story)?);
     }
     for traced in list(&story["events"]) {
         let (event, detail) = (&traced["event"], &traced["event"]["detail"]);
-        say(format_args!(
+        output::line(format_args!(
             "{}  {}  {}",
             text(&traced["at"]),
             text(&event["detail-type"]),
             text(&detail["event_id"])
         ))?;
-        say(format_args!("    {}", summary(detail)))?;
+        output::line(format_args!("    {}", summary(detail)))?;
         for delivery in list(&traced["deliveries"]) {
-            say(format_args!(
+            output::line(format_args!(
                 "    → {}: {}{}",
                 text(&delivery["listener"]),
                 text(&delivery["state"]),
                 notes(delivery)
             ))?;
             for effect in list(&delivery["effects"]) {
-                say(format_args!(
+                output::line(format_args!(
                     "        {}: {}{}",
                     text(&effect["destination"]),
                     text(&effect["state"]),
                     notes(effect)
                 ))?;
                 for exchange in list(&effect["exchanges"]) {
-                    say(format_args!(
+                    output::line(format_args!(
                         "            {}  {}  {}  {} ms",
                         text(&exchange["at"]),
                         text(&exchange["request"]),
