@@ -166,6 +166,11 @@ package:
 	$(CARGO) rustc --profile lean --locked --package switchboard-lambda --bin bootstrap -- $(SMALL)
 	mkdir -p target/lambda
 	cp $(TARGET)/lean/bootstrap target/lambda/bootstrap
+	@command -v objdump >/dev/null || { echo "objdump is missing: install binutils and try again" >&2; exit 1; }
+	@newest=$$(objdump -T target/lambda/bootstrap | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1); \
+		test "$$(printf '%s\n' "$$newest" GLIBC_2.34 | sort -V | tail -n 1)" = GLIBC_2.34 && test -n "$$newest" || { \
+		echo "target/lambda/bootstrap needs $$newest, and Amazon Linux 2023 has GLIBC_2.34: build it on an older system" >&2; \
+		rm target/lambda/bootstrap; exit 1; }
 
 ## Deploys to the AWS account of the environment, pages and all; docs/aws.md says what has to be there before.
 deploy: package pages $(SAM)/.done

@@ -23,6 +23,7 @@ mod configuration;
 mod doors;
 mod fan;
 mod files;
+mod late;
 mod lengths;
 mod out;
 mod statuses;

@@ -13,6 +13,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -51,12 +52,24 @@ def artifact(path, wiring):
     return packed.getvalue()
 
 
+def with_numbers(template, parameters):
+    """The template with MaximumConcurrency written out. AWS makes a number of what a parameter gives; the emulator keeps
+    a text, and then polls no queue."""
+
+    def written(found):
+        default = re.search(rf"^  {found[1]}: .*Default: (\d+)", template, re.MULTILINE)
+        return f"MaximumConcurrency: {parameters.get(found[1], default[1])}"
+
+    return re.sub(r"MaximumConcurrency: !Ref (\w+)", written, template)
+
+
 def deploy(artifact_path, template, wiring, parameters, secrets):
     s3, ssm, stacks = client("s3"), client("ssm"), client("cloudformation")
     s3.create_bucket(Bucket="artifacts")
     s3.put_object(Bucket="artifacts", Key="artifact.zip", Body=artifact(artifact_path, wiring))
     with open(template, encoding="utf-8") as file:
         body = file.read().replace("CodeUri: target/lambda/", "CodeUri: s3://artifacts/artifact.zip")
+    body = with_numbers(body, parameters)
     s3.put_object(Bucket="artifacts", Key="template.yaml", Body=body.encode())
     for name, value in secrets.items():
         if parameters["SecretsIn"] == "SecretsManager":

@@ -5,13 +5,13 @@ use switchboard_core::{Attachment, HttpError};
 use super::*;
 use crate::sms::media::HostPattern;
 
-const JPEG: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01";
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
-const API_FILE: &str = "https://api.twilio.com/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef/Messages/\
+pub(super) const JPEG: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01";
+pub(super) const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
+pub(super) const API_FILE: &str = "https://api.twilio.com/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef/Messages/\
                         MM0fe83458b74a1f626eb0da4685ab28b5/Media/ME29644fd97901859108bc35e210b588f6";
 const STORED: &str = "https://mms.twiliocdn.com/AC/file?Expires=1&Signature=x";
 
-fn ok(body: &[u8]) -> Answer {
+pub(super) fn ok(body: &[u8]) -> Answer {
     ScriptedHttp::answer(200, &[("content-type", "image/jpeg")], body.to_vec())
 }
 
@@ -20,19 +20,19 @@ fn to(location: &str) -> Answer {
 }
 
 /// The effect that a message with files leads to.
-fn effect(house: &House, request: &http::Request<Bytes>) -> Effect {
+pub(super) fn effect(house: &House, request: &http::Request<Bytes>) -> Effect {
     let outcome = house.knock(request).unwrap();
     assert_eq!(said(&outcome), ["received"]);
     house.hear("sms.intake", &outcome.events[0]).remove(0).effects.remove(0)
 }
 
-fn joined(environment: &[(&str, &str)]) -> House {
+pub(super) fn joined(environment: &[(&str, &str)]) -> House {
     let mut house = House::with("media_max_bytes = 1000", environment);
     house.text(ANN, "JOIN lobby Ann");
     house
 }
 
-fn with_files(files: &[(&str, &str)]) -> http::Request<Bytes> {
+pub(super) fn with_files(files: &[(&str, &str)]) -> http::Request<Bytes> {
     let count = files.len().to_string();
     let mut pairs = vec![("MessageSid", "MM1"), ("From", ANN), ("Body", "look"), ("NumMedia", &count)];
     let names: Vec<_> = (0..files.len())
@@ -80,7 +80,7 @@ fn check_at(
     assert_eq!(got, expected, "{url}");
 }
 
-fn one_line(file: &Attachment) -> String {
+pub(super) fn one_line(file: &Attachment) -> String {
     match &file.blob {
         Some(_) => format!("{} {} {}", file.name, file.content_type, file.size),
         None => format!("{}: {}", file.name, file.note.as_deref().unwrap()),
@@ -223,7 +223,7 @@ fn what_may_pass_is_tried_again_and_what_will_not_is_a_note() {
 }
 
 /// The message's text, and a line for each of its files.
-fn shown(event: &Event) -> (String, Vec<String>) {
+pub(super) fn shown(event: &Event) -> (String, Vec<String>) {
     match &event.detail {
         Detail::MessagePosted(said) | Detail::MessageEdited(said) => {
             (said.message.text.clone(), said.message.attachments.iter().map(one_line).collect())
@@ -232,84 +232,17 @@ fn shown(event: &Event) -> (String, Vec<String>) {
     }
 }
 
-/// The host gives the fetching up: what is posted.
-fn give_up(house: &House, effect: &Effect) -> Outcome {
-    let gave_up = Settlement::GaveUp(Failure::retry("a file's host answered 500"));
-    let outcome = house.settle(effect, &gave_up);
-    assert!(outcome.events.is_empty(), "what is here is not known yet: {outcome:?}");
-    let gather = &outcome.effects[0];
-    let (report, requests) = house.act(gather, Vec::new());
-    assert!(requests.is_empty(), "nothing more is asked of Twilio");
-    house.settle(gather, &Settlement::Done(report.unwrap()))
-}
-
 #[test]
-fn a_message_whose_files_never_come_is_posted_with_notes() {
+fn a_401_of_the_api_is_about_our_credentials_and_one_of_the_storage_is_not() {
     let house = joined(&environment());
-    let effect = effect(&house, &with_files(&[(API_FILE, "image/jpeg"), ("", "video/mp4")]));
-    let notes =
-        ["file-1: it could not be fetched from Twilio", "file-2: it could not be fetched from Twilio"];
-    let outcome = give_up(&house, &effect);
-    assert_eq!(outcome.events[0].detail.kind(), "MessagePosted");
-    assert_eq!(shown(&outcome.events[0]), ("look".to_owned(), notes.map(str::to_owned).to_vec()));
-
-    // Not even the store of files answers.
-    let house = joined(&environment());
-    let effect = house.knock(&with_files(&[(API_FILE, "image/jpeg"), ("", "video/mp4")])).unwrap();
-    let effect = house.hear("sms.intake", &effect.events[0]).remove(0).effects.remove(0);
-    let gave_up = Settlement::GaveUp(Failure::retry("down"));
-    let gather = house.settle(&effect, &gave_up).effects.remove(0);
-    assert_eq!(shown(&house.settle(&gather, &gave_up).events[0]).1, notes);
-}
-
-#[test]
-fn a_file_that_never_comes_costs_no_other_file_of_its_message() {
-    let house = joined(&environment());
-    let files = [(API_FILE, "image/jpeg"), (API_FILE, "image/jpeg"), (API_FILE, "image/png")];
-    let effect = effect(&house, &with_files(&files));
-    let ill = || ScriptedHttp::answer(500, &[], "");
-    let (report, requests) = house.act(&effect, vec![ok(JPEG), ill(), ok(PNG)]);
-    assert_eq!((report.unwrap_err().kind(), requests.len()), ("retry", 3));
-    let (report, requests) = house.act(&effect, vec![ill()]);
-    assert_eq!(
-        (report.unwrap_err().kind(), requests.len()),
-        ("retry", 1),
-        "what is here is not asked for again"
-    );
-    let outcome = give_up(&house, &effect);
-    let files = [
-        "image-1.jpg image/jpeg 13",
-        "file-2: it could not be fetched from Twilio",
-        "image-3.png image/png 16",
-    ];
-    assert_eq!(shown(&outcome.events[0]).1, files);
-}
-
-#[test]
-fn what_comes_after_its_dead_letter_was_redriven_is_a_revision_of_the_message() {
-    let house = joined(&environment());
-    let effect = effect(&house, &with_files(&[(API_FILE, "image/jpeg"), (API_FILE, "image/png")]));
-    let ill = || ScriptedHttp::answer(500, &[], "");
-    house.act(&effect, vec![ok(JPEG), ill()]).0.unwrap_err();
-    let posted = give_up(&house, &effect).events.remove(0);
-
-    let again = house.settle(&effect, &Settlement::GaveUp(Failure::retry("still ill")));
-    assert!(again.events.is_empty() && again.effects.is_empty(), "redriven in vain: nothing is new");
-
-    let (report, _) = house.act(&effect, vec![ok(PNG)]);
-    let report = Settlement::Done(report.unwrap());
-    let outcome = house.settle(&effect, &report);
-    let [edited] = outcome.events.as_slice() else { panic!("{outcome:?}") };
-    assert_eq!(edited.detail.kind(), "MessageEdited");
-    assert_eq!(shown(edited).1, ["image-1.jpg image/jpeg 13", "image-2.png image/png 16"]);
-    let message = |event: &Event| match &event.detail {
-        Detail::MessagePosted(said) | Detail::MessageEdited(said) => said.message.clone(),
-        other => panic!("{other:?}"),
-    };
-    let (first, then) = (message(&posted), message(edited));
-    assert_eq!((first.id, first.sender), (then.id, then.sender), "the same message");
-    assert!(then.revision > first.revision && edited.id != posted.id);
-    assert!(house.settle(&effect, &report).events.is_empty(), "once");
+    let effect = effect(&house, &with_files(&[(API_FILE, "image/jpeg")]));
+    let no = || ScriptedHttp::answer(401, &[], "");
+    for (answers, ours) in [(vec![no()], true), (vec![to(STORED), no()], false)] {
+        match house.act(&effect, answers).0.unwrap_err() {
+            Failure::Retry { after: None, credentials, .. } => assert_eq!(credentials, ours),
+            other => panic!("each attempt counts: {other:?}"),
+        }
+    }
 }
 
 /// A provider that answers nobody before `crowd` requests are with it.
@@ -330,19 +263,6 @@ impl switchboard_core::Http for Slow {
             tokio::task::yield_now().await;
         }
         Err(HttpError::Unanswered("each was asked for when the one before it had come".into()))
-    }
-}
-
-#[test]
-fn a_401_of_the_api_is_about_our_credentials_and_one_of_the_storage_is_not() {
-    let house = joined(&environment());
-    let effect = effect(&house, &with_files(&[(API_FILE, "image/jpeg")]));
-    let no = || ScriptedHttp::answer(401, &[], "");
-    for (answers, ours) in [(vec![no()], true), (vec![to(STORED), no()], false)] {
-        match house.act(&effect, answers).0.unwrap_err() {
-            Failure::Retry { after: None, credentials, .. } => assert_eq!(credentials, ours),
-            other => panic!("each attempt counts: {other:?}"),
-        }
     }
 }
 

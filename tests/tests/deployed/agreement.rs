@@ -1,6 +1,7 @@
 //! What is deployed agrees with the wiring and the bridges, and a function that is set up wrongly says so at once.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -12,6 +13,10 @@ use switchboard_stories::aws::Emulator;
 use switchboard_stories::{House, LOBBY, PROVIDERS, hub};
 
 use crate::stack;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
 
 #[tokio::test]
 async fn what_is_deployed_agrees_with_the_wiring_and_the_bridges() {
@@ -34,7 +39,7 @@ async fn what_is_deployed_agrees_with_the_wiring_and_the_bridges() {
     let settings = Settings::for_tests("[rooms.lobby]\nsms = \"open\"\n", &PROVIDERS);
     let handlers: BTreeSet<&str> =
         deployed["handlers"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let root = root();
     let bridges = switchboard_bridges::all(&settings).unwrap();
     for bridge in &bridges {
         let declared = bridge.declaration();
@@ -140,13 +145,56 @@ fn unwatched(handlers: &BTreeSet<&str>, watched: &Value) -> Vec<String> {
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-limits.html>
 #[test]
 fn no_alarm_adds_up_more_metrics_than_cloudwatch_takes() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let template = std::fs::read_to_string(root.join("template.yaml")).unwrap();
+    let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
     for alarm in template.split("Type: AWS::CloudWatch::Alarm\n").skip(1) {
         let alarm = alarm.split(" Type: AWS::").next().unwrap_or_default();
         let metrics = alarm.matches("MetricStat:").count();
         assert!(metrics <= 10, "{metrics} metrics in one alarm:\n{alarm}");
     }
+}
+
+/// Where a name is not written out, what stands for the rest; docs/aws.md gives the reason of each.
+const OPEN_NAMES: [&str; 8] = [
+    "Log.Arn}:*\"",
+    "Parameter}-??????\"",
+    "Bucket.Arn}/*\"",
+    "Media.Arn}/*\"",
+    "schedule/default/${AWS::StackName}-*\"",
+    "/@connections/*\"",
+    "HttpApi}/*\"",
+    "SocketApi}/*\"",
+];
+/// Said of the buckets: nobody may do anything over an unencrypted line.
+const DENIED: [&str; 2] = ["Principal: \"*\"", "Action: \"s3:*\""];
+
+#[test]
+fn a_star_stands_in_the_template_only_where_the_documentation_says_why() {
+    let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
+    let documentation = std::fs::read_to_string(root().join("docs/aws.md")).unwrap();
+    let lines: Vec<&str> = template.lines().map(str::trim).filter(|line| !line.starts_with('#')).collect();
+    let mut complaints = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        // Paths at the distribution.
+        let mut rest = if line.contains("PathPattern: ") { String::new() } else { (*line).to_owned() };
+        for open in OPEN_NAMES {
+            rest = rest.replace(open, "");
+        }
+        if lines[..number].iter().rev().take(3).any(|before| before.ends_with("Effect: Deny")) {
+            rest = DENIED.iter().fold(rest, |rest, denied| rest.replace(denied, ""));
+        }
+        if rest.contains('*') || rest.contains("??") {
+            complaints.push(format!("template.yaml: {line}"));
+        }
+    }
+    for open in OPEN_NAMES.iter().filter(|open| !template.contains(*open)) {
+        complaints.push(format!("{open} stands nowhere any more"));
+    }
+    for ending in [":*", "-??????", "/*", "-*", "@connections/*", "s3:*"] {
+        if !documentation.contains(&format!("{ending}`")) {
+            complaints.push(format!("docs/aws.md gives no reason for {ending}"));
+        }
+    }
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
 }
 
 #[tokio::test]
@@ -208,13 +256,18 @@ async fn ends_at_init(mut command: tokio::process::Command) -> String {
 
 #[tokio::test]
 async fn the_artifact_runs_on_amazon_linux_2023() {
-    let output =
-        tokio::process::Command::new("objdump").arg("-T").arg(hub::beside("bootstrap")).output().await;
-    let symbols = String::from_utf8(output.expect("objdump is there").stdout).unwrap();
     let version = |symbol: &str| -> Option<(u32, u32)> {
         let (major, minor) = symbol.split("GLIBC_").nth(1)?.split(')').next()?.split_once('.')?;
         Some((major.parse().ok()?, minor.split('.').next()?.parse().ok()?))
     };
-    let newest = symbols.lines().filter_map(version).max().expect("it needs glibc");
-    assert!(newest <= (2, 34), "it needs glibc {newest:?}, and Amazon Linux 2023 has 2.34");
+    // What is deployed in the stories; and what `make package` has made, where it has.
+    let packaged = root().join("target/lambda/bootstrap");
+    for artifact in
+        [Some(hub::beside("bootstrap")), packaged.is_file().then_some(packaged)].into_iter().flatten()
+    {
+        let output = tokio::process::Command::new("objdump").arg("-T").arg(&artifact).output().await;
+        let symbols = String::from_utf8(output.expect("objdump is there").stdout).unwrap();
+        let newest = symbols.lines().filter_map(version).max().expect("it needs glibc");
+        assert!(newest <= (2, 34), "{artifact:?} needs glibc {newest:?}, and Amazon Linux 2023 has 2.34");
+    }
 }

@@ -175,10 +175,21 @@ async fn a_hub_moves_to_aws_and_back_with_its_history_and_its_opt_outs_and_repea
         findings.contains("it does not listen to its queue — to mend it: switchboard-aws resume"),
         "{findings}"
     );
+    // What nobody can take is in a queue alone, and the operator is told.
+    let stack = house.hub.stack().expect("it is deployed");
+    stack.ask_with(json!({ "do": "send", "queue": "SlackOutDeadLetters", "body": "no event" })).await;
+    let told = Mutex::new(String::new());
     until("the listeners are paused", || async {
-        move_there(&house, &["export", back.to_str().unwrap()]).await.0 == 0
+        let (status, said) = move_there(&house, &["export", back.to_str().unwrap()]).await;
+        *told.lock().unwrap() = said;
+        status == 0
     })
     .await;
+    let told = told.into_inner().unwrap();
+    assert!(
+        told.contains("queues of dead letters were not looked into: 1 in hub-SlackOutDeadLetters"),
+        "{told}"
+    );
     std::fs::rename(directory.join("data"), directory.join("before")).unwrap();
     std::fs::write(file("half"), &std::fs::read(&back).unwrap()[..whole.len() / 2]).unwrap();
     assert_eq!(move_here(&directory, "import", &file("half")).await.0, 1);

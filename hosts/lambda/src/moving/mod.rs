@@ -87,13 +87,14 @@ impl<'a> Places<'a> {
     }
 }
 
-/// Writes the house into a file; gives a line for the operator.
+/// Writes the house into a file; gives a line for the operator, and another where dead letters wait in queues.
 ///
 /// # Errors
 /// When the stack is not at rest, AWS does not answer, or the file cannot be written.
 pub async fn export(clients: &Clients, functions: &[Deployed], file: &Path) -> Result<String> {
     let places = Places::of(clients, functions)?;
     pause::at_rest(&places).await?;
+    let letters = pause::letters(&places).await?;
     // A name that is there already may be the only copy of another hub.
     let to = File::create_new(file).with_context(|| format!("cannot write {}", file.display()))?;
     let written = export::run(&places, BufWriter::new(to)).await;
@@ -106,7 +107,16 @@ pub async fn export(clients: &Clients, functions: &[Deployed], file: &Path) -> R
         }
     };
     to.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-    Ok(format!("{lines} lines are in {}", file.display()))
+    let said = format!("{lines} lines are in {}", file.display());
+    if letters.is_empty() {
+        return Ok(said);
+    }
+    Ok(format!(
+        "{said}\nThe queues of dead letters were not looked into: {}. What a listener gave up is in the file; what was no \
+         event, or never reached a listener, is in those queues alone — to mend it: read them (docs/aws.md) before \
+         the stack is removed",
+        letters.join(", ")
+    ))
 }
 
 /// Reads a file into an empty house, or goes on with that; gives a line for the operator.

@@ -123,6 +123,22 @@ pub(super) async fn at_rest(places: &Places<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The queues of dead letters that have some, each with how many.
+///
+/// # Errors
+/// When one does not answer.
+pub(super) async fn letters(places: &Places<'_>) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for url in places.functions.iter().filter_map(|function| function.value("SWITCHBOARD_DEAD_LETTERS")) {
+        let queue = url.rsplit('/').next().unwrap_or(url);
+        let waiting = waiting(places.clients, queue).await?;
+        if waiting > 0 {
+            found.push(format!("{waiting} in {queue}"));
+        }
+    }
+    Ok(found)
+}
+
 /// Messages that could be taken or are being handled. Those that are delayed are reminders.
 async fn waiting(clients: &Clients, queue: &str) -> Result<u64> {
     use QueueAttributeName::{ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible};

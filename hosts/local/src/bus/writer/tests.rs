@@ -113,8 +113,10 @@ fn what_cannot_be_delivered_becomes_a_dead_letter_and_its_lane_goes_on() {
 #[test]
 fn a_bug_is_an_error_in_the_log_and_what_is_refused_a_warning() {
     let mut desk = Desk::new();
-    desk.knock("a is a bug").unwrap();
-    let log = logged(|| desk.drain());
+    let log = logged(|| {
+        desk.knock("a is a bug").unwrap();
+        desk.drain();
+    });
     assert!(log.contains("ERROR") && log.contains("a delivery became a dead letter"), "{log}");
     for (failure, level) in [(Failure::bug("ours"), "ERROR"), (Failure::refuse(404, "theirs"), "WARN")] {
         desk.knock(&format!("{} one", failure.kind())).unwrap();
