@@ -210,7 +210,7 @@ async fn a_wrong_function_ends_at_init_with_one_clear_line() {
         (
             "web_chat.door",
             vec![("SWITCHBOARD_CONFIGURATION", "[rooms.x]\n")],
-            "[rooms.x] is wired to nothing",
+            "the configuration:1: [rooms.x]: wired to nothing",
         ),
     ] {
         let mut command = bootstrap(handler);
