@@ -19,7 +19,7 @@ use subtle::ConstantTimeEq;
 use switchboard_core::Secret;
 use url::Url;
 
-const HEADER: &str = "x-twilio-signature";
+pub(super) const HEADER: &str = "x-twilio-signature";
 
 /// Is this request signed with one of the tokens? `public_base` is what stands before its path outside.
 pub(super) fn verify(tokens: &[Secret], public_base: &str, request: &http::Request<Bytes>) -> bool {

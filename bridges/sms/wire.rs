@@ -62,7 +62,7 @@ pub(super) struct Callback {
 /// Is this request Twilio's, about our account, and can it be read?
 pub(super) fn admit(config: &Config, request: &http::Request<Bytes>) -> Result<ArrivalId, Failure> {
     if !signature::verify(&config.tokens, config.links.base(), request) {
-        return Err(Failure::refuse(403, "X-Twilio-Signature is missing or wrong for PUBLIC_BASE_URL"));
+        return Err(unsigned(config, request));
     }
     let parameters = Parameters::read(request)?;
     match interpret(&parameters, request)? {
@@ -83,6 +83,23 @@ pub(super) fn admit(config: &Config, request: &http::Request<Bytes>) -> Result<A
                 }
             }
             Ok(ArrivalId::from_cause(&["twilio", "status", &callback.sid, &callback.status, delivery]))
+        }
+    }
+}
+
+/// Which of the things is wrong that a signature depends on, as far as that can be told. The query is left out: what
+/// callers put there is nobody's to log.
+fn unsigned(config: &Config, request: &http::Request<Bytes>) -> Failure {
+    let mut signatures = request.headers().get_all(signature::HEADER).iter();
+    match (signatures.next(), signatures.next()) {
+        (None, _) => Failure::refuse(403, "there is no X-Twilio-Signature"),
+        (_, Some(_)) => Failure::refuse(403, "there is more than one X-Twilio-Signature"),
+        (Some(_), None) => {
+            let url = format!("{}{}", config.links.base(), request.uri().path());
+            Failure::refuse(
+                403,
+                format!("X-Twilio-Signature is not this account's token over {url} (see PUBLIC_BASE_URL)"),
+            )
         }
     }
 }

@@ -102,6 +102,22 @@ fn a_request_is_admitted_only_with_a_good_signature() {
 }
 
 #[test]
+fn a_refusal_says_what_the_signature_lacks_and_shows_no_query() {
+    let house = House::new();
+    let body = form(&[("MessageSid", "SM1"), ("From", ANN)]);
+    let another = post_form("/twilio/messages?secret=1", &body, "another");
+    let mut without = another.clone();
+    without.headers_mut().remove("x-twilio-signature");
+    for (request, expected) in [
+        (without, "there is no X-Twilio-Signature"),
+        (another, "not this account's token over https://hub.example/twilio/messages (see PUBLIC_BASE_URL)"),
+    ] {
+        let refused = house.admit(&request).unwrap_err().to_string();
+        assert!(refused.contains(expected) && !refused.contains("secret"), "{refused}");
+    }
+}
+
+#[test]
 fn get_and_json_are_read_too() {
     let mut house = House::new();
     house.text(ANN, "JOIN lobby Ann");
