@@ -9,7 +9,7 @@ use http::{StatusCode, header};
 use switchboard_core::{Blob, BlobId, Blobs, Failure};
 
 use crate::Clients;
-use crate::signed::Signer;
+use crate::signed::{Signer, beginning};
 
 /// How long a link to a file's storage is good: the provider follows it at once.
 const LINK_GOOD_FOR: Duration = Duration::from_secs(300);
@@ -46,8 +46,9 @@ impl Bucket {
     }
 }
 
-fn refused(status: StatusCode) -> Failure {
-    Failure::retry(format!("the store of files answers {status}"))
+fn refused(answer: &http::Response<Bytes>) -> Failure {
+    let why = beginning(answer.body());
+    Failure::retry(format!("the store of files answers {}: {why}", answer.status()))
 }
 
 #[async_trait]
@@ -59,7 +60,7 @@ impl Blobs for Bucket {
         let request =
             request.body(blob.bytes.clone()).map_err(|_| Failure::bug("a file's type is not a header"))?;
         let answer = self.signer.send("s3", request).await?;
-        if answer.status().is_success() { Ok(()) } else { Err(refused(answer.status())) }
+        if answer.status().is_success() { Ok(()) } else { Err(refused(&answer)) }
     }
 
     async fn get(&self, id: &BlobId) -> Result<Option<Blob>, Failure> {
@@ -75,7 +76,7 @@ impl Blobs for Bucket {
                 Ok(Some(Blob { content_type, bytes: answer.into_body() }))
             }
             StatusCode::NOT_FOUND => Ok(None),
-            status => Err(refused(status)),
+            _ => Err(refused(&answer)),
         }
     }
 }

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use tracing::debug;
+use tracing::{debug, warn};
 
-use crate::signed::Signer;
+use crate::signed::{Signer, beginning};
 
 /// How long API Gateway may take for what is said to one connection, trying again included: it answers in
 /// milliseconds, whatever the connection itself does.
@@ -36,6 +36,8 @@ pub(crate) struct Line {
 
 /// See [`Line::lease`]: a round of a thousand connections lasts a second, and longer where API Gateway is slow.
 const LEASE: Duration = Duration::from_secs(15);
+/// That a role may speak to nobody is said so often.
+const COMPLAINS_EVERY: Duration = Duration::from_secs(60);
 /// Rests that are over are forgotten when there are so many.
 const SWEEP_AT: usize = 1024;
 
@@ -91,6 +93,9 @@ impl Line {
             Ok(Ok(answer)) if answer.status().is_success() => Told::Yes,
             Ok(Ok(answer)) if answer.status() == StatusCode::GONE => Told::Gone,
             Ok(Ok(answer)) => {
+                if answer.status() == StatusCode::FORBIDDEN && self.is_first("forbidden", COMPLAINS_EVERY) {
+                    warn!(why = beginning(answer.body()), "nobody can be told");
+                }
                 debug!(status = answer.status().as_u16(), "a connection was not told");
                 Told::No
             }
