@@ -7,12 +7,14 @@ Run with the emulator's address; with a deed's name after it, that is all it doe
 
 import base64
 import collections
+import contextlib
 import functools
 import hashlib
 import io
 import json
 import os
 import pathlib
+import random
 import re
 import signal
 import subprocess
@@ -114,6 +116,19 @@ def scan(table):
 
 def tables():
     return [name for logical, name in resources().items() if logical.endswith("Table") and logical != "JournalTable"]
+
+
+def waiting_lanes():
+    """The lanes in which something waits for the one before it: {lane: [done, taken up, [what waits]]}."""
+    lanes = {}
+    for table in tables():
+        rows = [row for row in scan(table) if row["pk"].startswith("l#")]
+        heads = {row["pk"]: (int(row.get("done", 0)), int(row.get("started", 0))) for row in rows if row["sk"] == "at"}
+        for row in rows:
+            done, started = heads.get(row["pk"], (0, 0))
+            if row["sk"].startswith("p#") and int(row["sk"][2:]) > done:
+                lanes.setdefault(row["pk"], [done, started, []])[2].append(int(row["sk"][2:]))
+    return lanes
 
 
 def open_work():
@@ -444,6 +459,17 @@ def kill(function):
     return len(victims)
 
 
+def kill_one():
+    """Kills a process at random; gives the function that it was of, or nothing where none runs."""
+    running = processes()
+    if not running:
+        return None
+    victim = random.choice(sorted(running))
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(victim, signal.SIGKILL)
+    return running[victim]["AWS_LAMBDA_FUNCTION_NAME"]
+
+
 def set_variable(name, value):
     """Sets a variable in the environment of every function; those that run end."""
     functions = client("lambda")
@@ -658,6 +684,7 @@ DEEDS = {
     "deploy": deploy,
     "resources": resources,
     "open": open_work,
+    "waiting-lanes": waiting_lanes,
     "dead-letters": dead_letters,
     "redrive": redrive,
     "send": send,
@@ -688,6 +715,7 @@ DEEDS = {
     "deny": deny,
     "allow": allow,
     "kill": kill,
+    "kill-one": kill_one,
     "processes-of": processes_of,
     "set": set_variable,
     "describe": describe,

@@ -10,6 +10,7 @@ mod handling;
 mod moving;
 mod needed;
 mod queues;
+mod rooms;
 mod secrets;
 mod sustained;
 

@@ -15,11 +15,12 @@ use futures::FutureExt;
 use serde_json::json;
 use switchboard_stories::House;
 
-use crate::{named, stack};
+use crate::rooms::Place;
+use crate::{named, rooms, stack};
 
 mod parts;
 
-use parts::{PARTS, Place};
+use parts::PARTS;
 
 /// How many houses at once.
 const HOUSES: usize = 3;
@@ -66,9 +67,9 @@ fn logical(function: &str) -> String {
 }
 
 async fn open() -> House {
-    let house = House::open_deployed(&parts::configuration()).await;
+    let house = House::open_deployed(&rooms::configuration()).await;
     stack(&house).ask_with(json!({ "do": "come-again-after", "seconds": AGAIN_S })).await;
-    parts::join(&house).await;
+    rooms::join(&house).await;
     house
 }
 

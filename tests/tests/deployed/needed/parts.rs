@@ -9,51 +9,7 @@ use switchboard_rules::wiring::Wiring;
 use switchboard_stories::chat::Guest;
 use switchboard_stories::{House, PUBLIC, until};
 
-/// Rooms that stories take in turns.
-const ROOMS: usize = 30;
-
-/// Where a story is told, and a word that no other has.
-pub(super) struct Place {
-    room: String,
-    channel: String,
-    ann: String,
-    bob: String,
-    word: String,
-}
-
-impl Place {
-    /// The place of the story of this number.
-    pub(super) fn of(number: usize) -> Self {
-        let room = number % ROOMS;
-        Self {
-            room: format!("r{room}"),
-            channel: format!("C0R{room}"),
-            ann: format!("+1415556{:04}", 2 * room),
-            bob: format!("+1415556{:04}", 2 * room + 1),
-            word: format!("word{number}"),
-        }
-    }
-}
-
-/// `switchboard.toml` with all rooms.
-pub(super) fn configuration() -> String {
-    let rooms =
-        (0..ROOMS).map(|room| format!("[rooms.r{room}]\nslack_channel = \"C0R{room}\"\nsms = \"open\"\n"));
-    let rest = "[sms]\nsegments_per_second = 0\n[moderation]\npark_s = 86400\n[chat]\nguests = true\n";
-    rooms.collect::<String>() + rest
-}
-
-/// Every phone joins its room.
-pub(super) async fn join(house: &House) {
-    let joining = (0..ROOMS).map(|number| async move {
-        let place = Place::of(number);
-        for phone in [&place.ann, &place.bob] {
-            assert_eq!(house.text(phone, &format!("JOIN {} Ann", place.room)).await, 200);
-        }
-    });
-    futures::future::join_all(joining).await;
-    house.hub.quiet().await;
-}
+use crate::rooms::Place;
 
 /// A story under way.
 pub(super) type Told<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
