@@ -220,7 +220,7 @@ impl Delivery<'_> {
                 return Ok(Then::Look);
             }
         }
-        settler.look_after(self.json, progress, crate::now()).await?;
+        settler.look_after(place, self.json, progress, crate::now()).await?;
         Ok(Then::Stop(Ended::No))
     }
 

@@ -22,9 +22,12 @@ use crate::store::{NotCommitted, Row, Step, key, number, read_number, read_text,
 
 /// How long a lane waits for a number that nobody has seen: longer than the bus mostly needs to try again.
 const GAP: Duration = Duration::from_secs(900);
-/// The same for a lane in which nothing has been done yet: mostly it is new to the listener, and what came before
-/// is not for it.
-const NEW_LANE: Duration = Duration::from_secs(60);
+/// The same for a lane in which nothing has been done yet, and that is not at its beginning: it is new to the listener,
+/// and what came before is not for it.
+const NEW_TO_US: Duration = Duration::from_secs(60);
+/// Up to this number a lane is at its beginning: what is missing may be in a batch whose function died, which comes
+/// again after `VisibilityTimeout`, and that is longer than a minute.
+const BEGINNING: u64 = 100;
 
 /// How long a parked event is kept: longer than its lane can stand still. One that has had its turn goes then too.
 const PARKED: Duration = Duration::from_secs(15 * 24 * 60 * 60);
@@ -115,11 +118,12 @@ impl Settler {
     /// Reminds of a parked event.
     pub(super) async fn look_after(
         &self,
+        place: &Place,
         event: &str,
         progress: Progress,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let wait = if progress.exists { GAP } else { NEW_LANE };
+        let wait = if progress.exists || place.lane.seq <= BEGINNING { GAP } else { NEW_TO_US };
         let reminder = Reminder::Gap { event: raw(event)? };
         needed(self.queue.as_ref(), "queue")?.remind(reminder, now.plus(wait), now).await
     }

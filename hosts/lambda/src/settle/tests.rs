@@ -89,7 +89,9 @@ async fn play(State(played): State<Arc<Played>>, headers: HeaderMap, body: Strin
     let body: Value = serde_json::from_str(&body).unwrap();
     if headers["x-amz-target"] == "AmazonSQS.SendMessage" {
         let message: Value = serde_json::from_str(body["MessageBody"].as_str().unwrap()).unwrap();
-        played.sent.lock().unwrap().push(message["switchboard"].clone());
+        let mut ours = message["switchboard"].clone();
+        ours["seconds"] = body["DelaySeconds"].clone();
+        played.sent.lock().unwrap().push(ours);
         return (StatusCode::OK, json!({ "MessageId": "1" }).to_string());
     }
     if played.refuses.load(Ordering::Relaxed) {
@@ -240,6 +242,21 @@ async fn of_a_long_gap_each_number_that_comes_after_all_is_a_dead_letter_once() 
         bench.deliver(&change("lobby", seq), Came::First).await.unwrap();
     }
     assert_eq!(bench.sent(), Vec::<Value>::new());
+    bench.emulator.stop().await;
+}
+
+#[tokio::test]
+async fn a_lane_waits_at_its_beginning_as_long_as_later_and_where_it_is_new_to_us_a_minute() {
+    let bench = Bench::set_up().await;
+    let waits = async |lane: &str, seq: u64| {
+        bench.deliver(&change(lane, seq), Came::First).await.unwrap();
+        bench.sent()[0]["seconds"].clone()
+    };
+    // The first batch may be in the hands of a function that has died.
+    assert_eq!(waits("young", 2).await, json!(900));
+    assert_eq!(waits("old", 101).await, json!(60));
+    bench.deliver(&change("known", 1), Came::First).await.unwrap();
+    assert_eq!(waits("known", 500).await, json!(900));
     bench.emulator.stop().await;
 }
 
