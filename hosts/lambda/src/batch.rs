@@ -104,11 +104,12 @@ pub(crate) async fn each<F: Future<Output = Result<(), Failure>>>(
 
 async fn one(settler: &Settler, function: &str, message: &Message) -> Result<(), Failure> {
     let repeated = message.is_repeated();
+    let came = if repeated { Came::Repeated } else { Came::First };
     let Ok(ours) = serde_json::from_str::<Ours>(&message.body) else {
-        let came = if repeated { Came::Repeated } else { Came::First };
         return settler.deliver(function, &message.body, came).await;
     };
     match ours.switchboard {
+        Reminder::Next { event } => settler.deliver(function, event.get(), came).await,
         Reminder::Again { event } => {
             let came = if repeated { Came::Repeated } else { Came::Reminded };
             settler.deliver(function, event.get(), came).await

@@ -37,8 +37,10 @@ pub(crate) struct Ours {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Reminder {
-    /// Go on with this delivery.
+    /// Go on with this delivery: what was decided is published.
     Again { event: Box<RawValue> },
+    /// The turn of this event has come. Somebody may have decided it already, and died before it was published.
+    Next { event: Box<RawValue> },
     /// This event came before its turn: is its turn still not there?
     Gap { event: Box<RawValue> },
     /// Go on with the effects that a door or a timer asked for.

@@ -7,7 +7,8 @@ use tracing::info;
 use super::deciding::{Beside, Decided, Refused};
 use super::lanes::Place;
 use super::record::{Letterhead, Origin, Record, Waiting};
-use super::{Settler, Went};
+use super::{Settler, Went, needed, raw};
+use crate::queue::Reminder;
 use crate::store::{NotCommitted, Step};
 
 /// How often a delivery may find that another invocation was faster before it goes back to the queue.
@@ -67,7 +68,8 @@ impl Settler {
             let (Some(place), Ended::Yes) = (&place, ended) else { return Ok(()) };
             let Some(next) = self.parked_after(place, place.lane.seq).await? else { return Ok(()) };
             if !self.has_time_for_an_attempt() {
-                return self.remind(&delivery.origin, Some(&next), crate::now()).await;
+                let (reminder, now) = (Reminder::Next { event: raw(&next)? }, crate::now());
+                return needed(self.queue.as_ref(), "queue")?.remind(reminder, now, now).await;
             }
             (json, came) = (next, Came::First);
         }

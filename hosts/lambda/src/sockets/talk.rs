@@ -69,6 +69,13 @@ struct Over;
 /// Whether the connection goes on.
 type Goes = Result<(), Over>;
 
+/// What the sender did wrong is the sender's; what could not be done is the operator's to know.
+fn noted(failure: &Failure) {
+    if !matches!(failure, Failure::Refuse { .. }) {
+        warn!(reason = %failure, "a frame could not be answered");
+    }
+}
+
 impl Exchange<'_> {
     /// Handles one event; gives API Gateway its answer.
     pub(crate) async fn hear(&self, page: &Page, event: Event) -> Value {
@@ -169,6 +176,7 @@ impl Talk<'_> {
     }
 
     async fn refuse(&self, text: &str, failure: &Failure) -> Goes {
+        noted(failure);
         let frame = self.exchange.say(&Word::Refused { frame: text, failure });
         self.mistake(&frame).await
     }
@@ -261,6 +269,7 @@ impl Talk<'_> {
         match self.exchange.settler.answer(&origin, What::Frame(&frame)).await {
             Ok(reply) => self.tell(&reply.body).await,
             Err(failure) => {
+                noted(&failure);
                 self.tell(&self.exchange.say(&Word::Refused { frame: text, failure: &failure })).await
             }
         }

@@ -46,6 +46,8 @@ const OF_THE_SCHEDULER: &str = "ModerationSchedules";
 const PARAMETER: &str = "ssm:GetParameter";
 /// By this a function looks at its start whether its table is there.
 const LOOK: &str = "dynamodb:Query";
+/// The function signs a link; that it may not be followed is told to whoever follows it.
+const LINK: (&str, &str) = ("Media", "s3:GetObject");
 /// What the emulator enforces and does not record, with the story that uses it.
 const NOT_RECORDED: [(&str, &str); 2] = [
     ("execute-api:ManageConnections", "the chat"),
@@ -159,6 +161,7 @@ async fn without(house: &House, grant: &Grant, part: usize, number: usize) -> Wi
         .ask_with(json!({ "do": "deny", "function": function, "action": action, "resource": resource }))
         .await;
     let at_its_start = action == PARAMETER || action == LOOK;
+    let not_by_itself = (&**function, &**action) == LINK;
     if at_its_start {
         stack.ask_with(json!({ "do": "kill", "function": function })).await;
     }
@@ -170,7 +173,7 @@ async fn without(house: &House, grant: &Grant, part: usize, number: usize) -> Wi
     match (well, refused) {
         (true, _) => Without::Ends,
         // The emulator keeps no log of a function that does not start.
-        (false, _) if at_its_start => Without::Fails,
+        (false, _) if at_its_start || not_by_itself => Without::Fails,
         (false, true) => Without::Fails,
         (false, false) => Without::FailsOtherwise,
     }

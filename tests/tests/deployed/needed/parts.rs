@@ -83,14 +83,20 @@ async fn edit(house: &House, place: &Place) {
 }
 
 async fn leave(house: &House, place: &Place) {
+    let hears = |word: String| async move {
+        let heard = || async { house.heard(&place.bob).await.iter().any(|text| text.contains(&word)) };
+        until("the phone hears it", heard).await;
+    };
     for word in [format!("LEAVE {}", place.room), format!("JOIN {} Bob", place.room)] {
         let path = format!("/phone/{}/text", place.bob);
-        house.control("POST", &path, json!({ "body": word, "copies": 2 })).await;
+        let sent = house.control("POST", &path, json!({ "body": word, "copies": 2 })).await;
+        assert_eq!(sent["webhook"]["status"], 200, "{word}: {sent}");
         house.hub.quiet().await;
     }
     let twice = json!({ "provider": "slack", "method": "webhook.events", "kind": "duplicate", "copies": 2, "times": 1 });
     house.fault(twice).await;
     house.say(&place.channel, "U0BOB", &place.word).await;
+    hears(place.word.clone()).await;
 }
 
 async fn page(house: &House, place: &Place) {
@@ -201,11 +207,19 @@ async fn chat(house: &House, place: &Place) {
     hers.hear("watching").await;
     hers.post("1", room, word).await;
     his.hear("change").await;
+    // Both phones are texted, and each report of that is shown.
+    hers.hear("deliveries").await;
     house.hub.quiet().await;
     stack.ask_with(json!({ "do": "lose-connections", "of": format!("Bob {word}") })).await;
     hers.post("2", room, &format!("{word}, are you there?")).await;
     house.hub.quiet().await;
+    assert_eq!(
+        stack.ask("connections").await["connections"],
+        1,
+        "who is gone is forgotten when something is said"
+    );
     assert_eq!(ann.ask("DELETE", "/api/session", Value::Null).await.0, 200);
+    while hers.next().await.is_some() {}
     let nobody = json!({ "connections": 0, "places": 0 });
     until("nobody is left", || async { stack.ask("connections").await == nobody }).await;
 }
