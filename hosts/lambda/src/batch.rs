@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use switchboard_core::{ArrivalId, Failure};
 use tracing::{error, warn};
@@ -65,14 +66,23 @@ pub(crate) async fn handle(settler: &Settler, function: &str, batch: Batch) -> V
     let handled = lanes.into_values().map(|mut lane| async move {
         lane.sort_by_key(|(seq, _)| *seq);
         let settler = &Settler { shown: Arc::default(), ..settler.clone() };
-        let mut failed = Vec::new();
-        for (_, message) in lane {
-            if let Err(failure) = one(settler, function, &message).await {
-                match failure {
-                    Failure::Bug { reason } => error!(function, reason, "a message goes back to its queue"),
-                    other => warn!(function, reason = %other, "a message goes back to its queue"),
+        let (mut failed, mut through) = (Vec::new(), 0);
+        for (seq, message) in lane {
+            // Those behind a repeat were parked mostly, and then it has just seen to them.
+            if seq != 0 && seq <= through {
+                continue;
+            }
+            match one(settler, function, &message).await {
+                Ok(number) => through = number,
+                Err(failure) => {
+                    match failure {
+                        Failure::Bug { reason } => {
+                            error!(function, reason, "a message goes back to its queue")
+                        }
+                        other => warn!(function, reason = %other, "a message goes back to its queue"),
+                    }
+                    failed.push(message.message_id);
                 }
-                failed.push(message.message_id);
             }
         }
         settler.send_shown().await;
@@ -102,26 +112,40 @@ pub(crate) async fn each<F: Future<Output = Result<(), Failure>>>(
     json!({ "batchItemFailures": items })
 }
 
-async fn one(settler: &Settler, function: &str, message: &Message) -> Result<(), Failure> {
+/// Gives the number up to which its lane needs no second look, as far as that is known.
+async fn one(settler: &Settler, function: &str, message: &Message) -> Result<u64, Failure> {
     let repeated = message.is_repeated();
     let came = if repeated { Came::Repeated } else { Came::First };
     let Ok(ours) = serde_json::from_str::<Ours>(&message.body) else {
         return settler.deliver(function, &message.body, came).await;
     };
-    match ours.switchboard {
-        Reminder::Next { event } => settler.deliver(function, event.get(), came).await,
-        Reminder::Again { event } => {
-            let came = if repeated { Came::Repeated } else { Came::Reminded };
-            settler.deliver(function, event.get(), came).await
+    reminded(settler, function, ours.switchboard, repeated).await.map(|()| 0)
+}
+
+async fn reminded(
+    settler: &Settler,
+    function: &str,
+    reminder: Reminder,
+    repeated: bool,
+) -> Result<(), Failure> {
+    let event_of = |event: Box<RawValue>, came| async move {
+        settler.deliver(function, event.get(), came).await.map(drop)
+    };
+    match reminder {
+        Reminder::Next { event } => {
+            event_of(event, if repeated { Came::Repeated } else { Came::First }).await
         }
-        Reminder::Gap { event } => settler.deliver(function, event.get(), Came::ForGap { repeated }).await,
+        Reminder::Again { event } => {
+            event_of(event, if repeated { Came::Repeated } else { Came::Reminded }).await
+        }
+        Reminder::Gap { event } => event_of(event, Came::ForGap { repeated }).await,
         Reminder::Effects { listener, arrival } => {
             let origin = Origin { listener, arrival: ArrivalId::from_text(arrival) };
             settler.errand(&origin, repeated).await
         }
         Reminder::Timer { key, due } => settler.timer(&key, due, repeated).await,
         Reminder::DeadLetter(letter) => match (letter.event, letter.arrival, letter.message) {
-            (Some(event), _, _) => settler.deliver(function, event.get(), Came::Redriven).await,
+            (Some(event), _, _) => event_of(event, Came::Redriven).await,
             (None, Some(arrival), _) => {
                 let origin = Origin { listener: letter.listener, arrival: ArrivalId::from_text(arrival) };
                 settler.redrive(&origin).await

@@ -44,13 +44,17 @@ enum Then {
 }
 
 impl Settler {
-    /// Delivers an event, and what was parked behind it. When it returns, the message that brought it may go.
-    pub(crate) async fn deliver(&self, listener: &str, event: &str, came: Came) -> Result<(), Failure> {
-        let (mut json, mut came) = (event.to_owned(), came);
+    /// Delivers an event, and what was parked behind it. When it returns, the message that brought it may go. Gives the
+    /// number up to which its lane needs no second look by this invocation; 0 where that is not known.
+    pub(crate) async fn deliver(&self, listener: &str, event: &str, came: Came) -> Result<u64, Failure> {
+        let (mut json, mut came, mut through) = (event.to_owned(), came, 0);
         loop {
             let event = match Event::decode(json.as_bytes()) {
                 Ok(event) => event,
-                Err(failure) => return self.bury_message(listener, &json, failure.to_string()).await,
+                Err(failure) => {
+                    self.bury_message(listener, &json, failure.to_string()).await?;
+                    return Ok(through);
+                }
             };
             let lane = if self.ordered && came != Came::Redriven { event.lane() } else { None };
             let place = lane.map(|lane| Place::new(listener, lane));
@@ -65,11 +69,13 @@ impl Settler {
             };
             // On the heap: the futures of AWS's clients are deep and large.
             let ended = Box::pin(delivery.run()).await?;
-            let (Some(place), Ended::Yes) = (&place, ended) else { return Ok(()) };
-            let Some(next) = self.parked_after(place, place.lane.seq).await? else { return Ok(()) };
+            let (Some(place), Ended::Yes) = (&place, ended) else { return Ok(through) };
+            through = place.lane.seq;
+            let Some(next) = self.parked_after(place, through).await? else { return Ok(through) };
             if !self.has_time_for_an_attempt() {
                 let (reminder, now) = (Reminder::Next { event: raw(&next)? }, crate::now());
-                return needed(self.queue.as_ref(), "queue")?.remind(reminder, now, now).await;
+                needed(self.queue.as_ref(), "queue")?.remind(reminder, now, now).await?;
+                return Ok(through);
             }
             (json, came) = (next, Came::First);
         }

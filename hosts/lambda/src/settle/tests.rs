@@ -148,7 +148,7 @@ impl Bench {
     }
 
     async fn deliver(&self, event: &Event, came: Came) -> Result<(), Failure> {
-        self.settler.deliver("echo.out", &json_of(event), came).await
+        self.settler.deliver("echo.out", &json_of(event), came).await.map(drop)
     }
 
     /// The same, where the bus takes nothing.
@@ -157,6 +157,17 @@ impl Bench {
         let cut = self.deliver(event, came).await;
         assert!(matches!(cut, Err(Failure::Retry { .. })), "{cut:?}");
         self.played.refuses.store(false, Ordering::Relaxed);
+    }
+
+    /// Messages of the queue, which gives them out for the `times`th time; none goes back.
+    async fn batch(&self, bodies: &[String], times: u32) {
+        let attributes = json!({ "ApproximateReceiveCount": times.to_string() });
+        let message =
+            |(id, body)| json!({ "messageId": format!("{id}"), "body": body, "attributes": attributes });
+        let records: Vec<Value> = bodies.iter().enumerate().map(message).collect();
+        let batch = serde_json::from_value(json!({ "Records": records })).unwrap();
+        let given_back = crate::batch::handle(&self.settler, "echo.out", batch).await;
+        assert_eq!(given_back, json!({ "batchItemFailures": [] }));
     }
 
     /// The numbers that were said, in order.
@@ -259,11 +270,21 @@ async fn what_was_taken_up_after_another_and_not_published_is_published_though_t
     bench.deliver(&first, Came::Repeated).await.unwrap();
     assert_eq!(bench.said(), [1, 1]);
     let [reminder] = &bench.sent()[..] else { panic!("one is told") };
-    let message = json!({ "messageId": "1", "body": json!({ "switchboard": reminder }).to_string() });
-    let batch = serde_json::from_value(json!({ "Records": [message] })).unwrap();
-    let given_back = crate::batch::handle(&bench.settler, "echo.out", batch).await;
-    assert_eq!(given_back, json!({ "batchItemFailures": [] }));
+    bench.batch(&[json!({ "switchboard": reminder }).to_string()], 1).await;
     assert_eq!(bench.said(), [1, 1, 2]);
+    bench.emulator.stop().await;
+}
+
+#[tokio::test]
+async fn of_a_batch_that_comes_again_each_is_published_once_more_and_not_once_for_each_before_it() {
+    let bench = Bench::set_up().await;
+    let all = [1, 2, 3].map(|seq| json_of(&change("lobby", seq)));
+    for seq in [3, 2, 1] {
+        bench.deliver(&change("lobby", seq), Came::First).await.unwrap();
+    }
+    assert_eq!(bench.said(), [1, 2, 3]);
+    bench.batch(&all, 2).await;
+    assert_eq!(bench.said(), [1, 2, 3, 1, 2, 3]);
     bench.emulator.stop().await;
 }
 
