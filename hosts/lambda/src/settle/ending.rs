@@ -1,10 +1,9 @@
 //! How an effect ends: the bridge says what its end means, its row is closed, and who was given up has a letter.
 
-use std::time::Duration;
-
 use switchboard_core::{Failure, Outcome, Settlement, Timestamp};
+use switchboard_hosts::again;
 use switchboard_hosts::limits::{guarded_later, prepare};
-use tracing::error;
+use tracing::{error, warn};
 
 use super::deciding::{Beside, texts, timer_steps};
 use super::effects::{Moved, Of};
@@ -109,10 +108,12 @@ impl Settler {
         let now = crate::now();
         let mut next = row.clone();
         match (failure, end) {
-            (Failure::Retry { after, .. }, Settlement::Done(report)) => {
-                // Keep the answer, and settle it later.
+            (Failure::Retry { after, reason, .. }, Settlement::Done(report)) => {
+                // Keep the answer, and settle it later: what has happened is never given up.
+                warn!(listener = of.origin.listener, reason, "an effect's end is to be settled later");
                 (next.state, next.report) = (State::Answered, Some(report));
-                next.due = now.plus(after.unwrap_or(Duration::from_secs(1)));
+                next.attempts += 1;
+                next.due = now.plus(after.unwrap_or_else(|| again::wait(next.attempts, rand::random())));
                 self.save_plain(of, row, next).await?;
                 Ok(None)
             }
