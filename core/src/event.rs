@@ -275,6 +275,9 @@ pub struct Lane {
 macro_rules! details {
     ($($name:ident),*) => {
         impl Detail {
+            /// Every `detail-type` that there is.
+            pub const KINDS: &[&str] = &[$(stringify!($name)),*];
+
             /// The envelope's `detail-type`.
             pub fn kind(&self) -> &'static str {
                 match self { $(Self::$name(_) => stringify!($name),)* }

@@ -274,6 +274,12 @@ def let_the_scheduler_wake():
     return sent
 
 
+def remind_early(of):
+    """Reminds the gate's bridge of a timer that is due in half a minute, and that nobody has set."""
+    timer = {"key": f"parked/{of}", "due": iso(int(time.time() * 1000) + 30_000)}
+    send("ModerationQueue", json.dumps({"switchboard": {"timer": timer}}))
+
+
 def connections():
     """How many connections of the chat the table knows, and how many places they have in rooms."""
     rows = scan(resources()["WebChatTable"])
@@ -696,6 +702,7 @@ DEEDS = {
     "put-off": put_off,
     "configure": configure,
     "wake-early": wake_early,
+    "remind-early": remind_early,
     "connections": connections,
     "lose-connections": lose_connections,
     "configuration": configuration,

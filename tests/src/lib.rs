@@ -41,6 +41,9 @@ pub const PUBLIC: &str = "https://hub.example";
 /// The hub's number.
 pub const HUB_NUMBER: &str = "+15550100100";
 
+/// What no log may have: the secrets of the pretend accounts, and what every phone's number begins with.
+const SECRETS: [&str; 5] = [TWILIO_TOKEN, SLACK_SECRET, "xoxb-", "+1415", "1415555"];
+
 /// The providers' variables, as bridges want them that talk to nobody.
 pub const PROVIDERS: [(&str, &str); 5] = [
     ("TWILIO_ACCOUNT_SID", TWILIO_ACCOUNT),
@@ -342,9 +345,17 @@ impl House {
         self.end().await;
     }
 
-    /// Ends the hub cleanly, whatever is left over.
+    /// Ends the hub cleanly, whatever is left over. Its log knows no secret and nobody's number.
     pub async fn end(mut self) {
         self.hub.stop().await;
+        let log = match self.hub.stack() {
+            Some(stack) => stack.ask("logs").await.to_string(),
+            None => self.hub.log(),
+        };
+        for secret in SECRETS {
+            let line = log.lines().find(|line| line.contains(secret));
+            assert!(line.is_none(), "{secret} is in the log: {line:?}");
+        }
         self.sandbox.stop().await;
         self.server.abort();
     }

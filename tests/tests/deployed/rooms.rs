@@ -7,6 +7,7 @@ pub(crate) const ROOMS: usize = 30;
 
 /// A room, its channel, two phones that are in it, and a word that no other place has.
 pub(crate) struct Place {
+    pub(crate) number: u64,
     pub(crate) room: String,
     pub(crate) channel: String,
     pub(crate) ann: String,
@@ -19,6 +20,7 @@ impl Place {
     pub(crate) fn of(number: usize) -> Self {
         let room = number % ROOMS;
         Self {
+            number: number as u64,
             room: format!("r{room}"),
             channel: format!("C0R{room}"),
             ann: format!("+1415556{:04}", 2 * room),

@@ -212,4 +212,11 @@ async fn no_hub_no_tour() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(error.contains("no hub answers at http://127.0.0.1:9"), "{error}");
+
+    for nonsense in ["nonsense", "127.0.0.1:9", "ftp://127.0.0.1"] {
+        let output = command().args(["trace", "x", "--hub", nonsense]).output().await.unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{nonsense}");
+        assert!(error.contains("not the address of a hub: write http://HOST:PORT"), "{error}");
+    }
 }

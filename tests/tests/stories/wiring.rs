@@ -31,16 +31,18 @@ async fn a_changed_wiring_is_taken_up_and_a_broken_one_is_not() {
     house.text(ANN, "two").await;
     house.hub.quiet().await;
 
-    // Half a file; a listener that nobody has; one that is missing.
+    // Half a file; a kind of event that there is not; a listener that nobody has; one that is missing.
     std::fs::write(&file, &whole[..40]).unwrap();
     logged(&house, REFUSED, 1).await;
+    std::fs::write(&file, whole.replace("RoomChanged", "RoomChangd")).unwrap();
+    logged(&house, "asks for the detail-type \"RoomChangd\", which no event has", 1).await;
     std::fs::write(&file, &whole).unwrap();
     let stranger = house.directory().join("wiring/nobody.out.json");
     std::fs::write(&stranger, whole.replace("slack.out", "nobody.out")).unwrap();
-    logged(&house, REFUSED, 2).await;
+    logged(&house, REFUSED, 3).await;
     std::fs::remove_file(&stranger).unwrap();
     std::fs::remove_file(&file).unwrap();
-    logged(&house, REFUSED, 3).await;
+    logged(&house, REFUSED, 4).await;
     house.text(ANN, "three").await;
     house.hub.quiet().await;
     house.expect_shown("C0LOBBY", &["Ann (SMS): one"]).await;

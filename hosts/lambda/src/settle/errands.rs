@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use switchboard_core::{ArrivalId, Failure, Reply, TimerFired, Timestamp, What};
+use tracing::warn;
 
 use super::deciding::{Beside, Decided, Refused, TIMERS};
 use super::record::{Letterhead, Origin, Record};
@@ -92,8 +93,9 @@ impl Settler {
                     };
                 }
                 Ok(Decided::Refused(_)) => {}
-                Err(Failure::Retry { after, .. }) => {
+                Err(Failure::Retry { after, reason, .. }) => {
                     // The same timer, later: its row stays as it is.
+                    warn!(bridge, reason, "a timer could not be decided yet");
                     let reminder = Reminder::Timer { key: name.to_owned(), due };
                     let later = now.plus(after.unwrap_or(Duration::from_secs(1)));
                     return needed(self.errands.as_ref(), "queue of errands")?

@@ -5,14 +5,24 @@ use reqwest::{Method, RequestBuilder, Response};
 
 use super::Reach;
 
+/// The address of a hub, as it is given: `http://127.0.0.1:8080`.
+///
+/// # Errors
+/// When it is not one.
+pub(super) fn address(text: &str) -> Result<String, &'static str> {
+    match url::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(text.trim_end_matches('/').to_owned()),
+        _ => Err("not the address of a hub: write http://HOST:PORT"),
+    }
+}
+
 /// A request to the hub.
 ///
 /// # Errors
-/// When the address is not one.
+/// When no connection can be made at all.
 pub(super) fn request(reach: &Reach, method: Method, path: &str) -> Result<RequestBuilder> {
     let client = reqwest::Client::builder().no_proxy().build()?;
-    let base = reach.hub.trim_end_matches('/');
-    let request = client.request(method, format!("{base}{path}"));
+    let request = client.request(method, format!("{}{path}", reach.hub));
     Ok(match &reach.token {
         Some(token) => request.bearer_auth(token),
         None => request,

@@ -38,7 +38,7 @@ struct Arguments {
 #[derive(clap::Args, Clone)]
 struct Reach {
     /// The hub's address
-    #[arg(long, default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    #[arg(long, default_value = "http://127.0.0.1:8080", value_name = "URL", value_parser = client::address)]
     hub: String,
     /// The hub's token; not needed on the hub's own machine
     #[arg(long, env = "SWITCHBOARD_TOKEN", hide_env_values = true)]

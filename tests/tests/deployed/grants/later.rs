@@ -7,7 +7,7 @@ use super::logical;
 use crate::stack;
 
 /// Longer than a function waits itself.
-const PUT_OFF_S: u64 = 3;
+pub(crate) const PUT_OFF_S: u64 = 3;
 
 /// Every listener reminds itself of something; the gate's timers are set in its bridge's queue.
 pub(super) async fn tour(house: &House, other_policy: &str) {
@@ -54,7 +54,7 @@ pub(super) async fn tour(house: &House, other_policy: &str) {
 }
 
 /// An event like that one that nobody has heard, so much further in its lane.
-fn again(like: &Value, ahead: u64) -> Value {
+pub(crate) fn again(like: &Value, ahead: u64) -> Value {
     let mut event = like.clone();
     let id = like["detail"]["event_id"].as_str().expect("an id");
     let id = format!("ev_{ahead:016}{}", &id[id.len() - 16..]);
@@ -66,7 +66,8 @@ fn again(like: &Value, ahead: u64) -> Value {
     event
 }
 
-async fn give(house: &House, listener: &str, event: &Value) {
+/// Has a listener given an event; it takes it.
+pub(crate) async fn give(house: &House, listener: &str, event: &Value) {
     let function = logical(&listener.replace(['.', '_'], "-"));
     let given = json!({ "do": "give-again", "function": function, "body": event.to_string() });
     let answer = stack(house).ask_with(given).await;

@@ -1,7 +1,7 @@
 //! What a role of the template may do: all that its function does in a tour of the house, and nothing else.
 
 mod chat;
-mod later;
+pub(crate) mod later;
 mod tour;
 
 use std::collections::BTreeSet;

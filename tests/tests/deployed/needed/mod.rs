@@ -214,7 +214,14 @@ async fn without_any_one_grant_some_story_fails() {
                 // One that ends well may not have looked at what this is for; then another does.
                 for part in parts {
                     name = PARTS[part].0;
-                    fails = without(&house, &grant, part, numbers.fetch_add(1, Ordering::Relaxed)).await;
+                    // On a busy machine a story may run out of time for no other reason; then it is told once more.
+                    for _ in 0..2 {
+                        let number = numbers.fetch_add(1, Ordering::Relaxed);
+                        fails = without(&house, &grant, part, number).await;
+                        if fails != Without::FailsOtherwise {
+                            break;
+                        }
+                    }
                     if fails == Without::Fails {
                         break;
                     }

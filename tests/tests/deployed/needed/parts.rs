@@ -9,7 +9,8 @@ use switchboard_rules::wiring::Wiring;
 use switchboard_stories::chat::Guest;
 use switchboard_stories::{House, PUBLIC, until};
 
-use crate::rooms::Place;
+use crate::grants::later::{PUT_OFF_S, again as another, give};
+use crate::rooms::{self, Place};
 
 /// A story under way.
 pub(super) type Told<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -17,7 +18,7 @@ pub(super) type Told<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 pub(super) type Part = for<'a> fn(&'a House, &'a Place) -> Told<'a>;
 
 /// All, with a name.
-pub(super) const PARTS: [(&str, Part); 11] = [
+pub(super) const PARTS: [(&str, Part); 12] = [
     ("a text", |house, place| Box::pin(text(house, place))),
     ("a picture from a phone", |house, place| Box::pin(picture(house, place))),
     ("a file from Slack", |house, place| Box::pin(file(house, place))),
@@ -29,6 +30,7 @@ pub(super) const PARTS: [(&str, Part); 11] = [
     ("poison", |house, place| Box::pin(poison(house, place))),
     ("an edit before its message", |house, place| Box::pin(early(house, place))),
     ("the chat", |house, place| Box::pin(chat(house, place))),
+    ("what has to wait", |house, place| Box::pin(waits(house, place))),
 ];
 
 async fn shown(house: &House, place: &Place) {
@@ -162,6 +164,8 @@ async fn poison(house: &House, _: &Place) {
 /// It waits for its message, and a timer ends that wait.
 async fn early(house: &House, place: &Place) {
     let stack = house.hub.stack().expect("it is deployed");
+    // The story about what has to wait may have left another one.
+    stack.ask_with(json!({ "do": "configure", "text": rooms::configuration() })).await;
     house
         .fault(json!({ "provider": "slack", "method": "webhook.events", "kind": "out_of_order",
                        "delay_ms": 5000, "times": 1 }))
@@ -230,4 +234,50 @@ async fn chat(house: &House, place: &Place) {
     while hers.next().await.is_some() {}
     let nobody = json!({ "connections": 0, "places": 0 });
     until("nobody is left", || async { stack.ask("connections").await == nobody }).await;
+}
+
+/// Every listener comes back to what it cannot do yet, and so does the gate's bridge to a timer.
+async fn waits(house: &House, place: &Place) {
+    let stack = house.hub.stack().expect("it is deployed");
+    picture(house, place).await;
+    file(house, place).await;
+    house.hub.quiet().await;
+    let journal = stack.ask("journal").await;
+    let journal = journal.as_array().expect("events");
+    let like = |said: &str, source: &str| {
+        let fits = |event: &&Value| event["detail-type"] == said && event["source"] == source;
+        journal.iter().find(fits).unwrap_or_else(|| panic!("no {said} of {source}"))
+    };
+    // Nothing is as far in a lane as this, and so nothing comes behind it.
+    let ahead = 1000 + place.number;
+    for (listener, said, source) in [
+        ("moderation.gate", "MessagePosted", "switchboard.sms"),
+        ("web_chat.deliveries", "DeliveryReported", "switchboard.sms"),
+        ("slack.intake", "MessageReceived", "switchboard.slack"),
+        ("sms.intake", "MessageReceived", "switchboard.sms"),
+        ("slack.out", "RoomChanged", "switchboard.moderation"),
+        ("sms.fanout", "RoomChanged", "switchboard.moderation"),
+        ("web_chat.history", "RoomChanged", "switchboard.moderation"),
+        ("sms.out", "SmsRequested", "switchboard.sms"),
+    ] {
+        let event = another(like(said, source), ahead);
+        // In a lane it has to wait for those before it; elsewhere it does because somebody has failed.
+        if event["detail"]["lane"].is_null() {
+            let id = event["detail"]["event_id"].clone();
+            let put_off = json!({ "do": "put-off", "listener": listener, "event": id, "seconds": PUT_OFF_S });
+            stack.ask_with(put_off).await;
+        }
+        give(house, listener, &event).await;
+    }
+    house.hub.quiet().await;
+    // A timer of this second, which waits in the queue; and one that the queue brought too early.
+    let soon = rooms::configuration().replace("park_s = 86400", "park_s = 1");
+    stack.ask_with(json!({ "do": "configure", "text": soon })).await;
+    let mut edit = another(like("MessagePosted", "switchboard.sms"), ahead + 1);
+    edit["detail-type"] = json!("MessageEdited");
+    edit["detail"]["message"]["id"] = json!(format!("msg_{:032x}", place.number));
+    give(house, "moderation.gate", &edit).await;
+    stack.ask_with(json!({ "do": "configure", "text": rooms::configuration() })).await;
+    stack.ask_with(json!({ "do": "remind-early", "of": place.word })).await;
+    house.hub.quiet().await;
 }

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, bail};
+use serde_json::Value;
+use switchboard_core::Detail;
 use switchboard_rules::Rules;
 use switchboard_rules::wiring::Wiring;
 use tracing::{error, info};
@@ -17,16 +19,30 @@ pub(super) struct Hearing {
 }
 
 impl Hearing {
-    /// Fails when the wiring names a listener that nobody declares, or leaves one out.
+    /// Fails when the wiring names a listener that nobody declares, or a kind of event that there is not.
     pub(super) fn new(wiring: &Wiring, by_name: &HashMap<String, usize>) -> anyhow::Result<Self> {
         let mut listener = Vec::new();
         for rule in wiring.rules() {
             listener.push(*by_name.get(&rule.listener).with_context(|| {
                 format!("the wiring has {}.json, and no bridge declares that listener", rule.listener)
             })?);
+            if let Some(kind) = no_kind(rule.pattern.get()) {
+                bail!(
+                    "{}.json asks for the detail-type {kind:?}, which no event has; there are {}",
+                    rule.listener,
+                    Detail::KINDS.join(", ")
+                );
+            }
         }
         Ok(Self { rules: wiring.compile(), listener })
     }
+}
+
+/// What a pattern asks for by name and no event is: whoever hears it would hear nothing.
+fn no_kind(pattern: &str) -> Option<String> {
+    let pattern: Value = serde_json::from_str(pattern).ok()?;
+    let asked = pattern["detail-type"].as_array()?.iter().filter_map(Value::as_str);
+    asked.map(str::to_owned).find(|kind| !Detail::KINDS.contains(&&**kind))
 }
 
 impl Writer {
