@@ -168,6 +168,9 @@ async fn without(house: &House, grant: &Grant, part: usize, number: usize) -> Wi
     let well = tell(house, part, number, FAILS_AFTER).await;
     let refused = refusals().await > before;
     stack.ask_with(json!({ "do": "allow", "function": function })).await;
+    if !well && PARTS[part].0 == parts::WAITS {
+        stack.ask_with(json!({ "do": "configure", "text": rooms::configuration() })).await;
+    }
     // What failed comes again, and goes through.
     house.hub.quiet().await;
     match (well, refused) {

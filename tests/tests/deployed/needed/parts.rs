@@ -17,6 +17,9 @@ pub(super) type Told<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 /// One of them.
 pub(super) type Part = for<'a> fn(&'a House, &'a Place) -> Told<'a>;
 
+/// The one that gives the gate another configuration for a moment.
+pub(super) const WAITS: &str = "what has to wait";
+
 /// All, with a name.
 pub(super) const PARTS: [(&str, Part); 12] = [
     ("a text", |house, place| Box::pin(text(house, place))),
@@ -30,7 +33,7 @@ pub(super) const PARTS: [(&str, Part); 12] = [
     ("poison", |house, place| Box::pin(poison(house, place))),
     ("an edit before its message", |house, place| Box::pin(early(house, place))),
     ("the chat", |house, place| Box::pin(chat(house, place))),
-    ("what has to wait", |house, place| Box::pin(waits(house, place))),
+    (WAITS, |house, place| Box::pin(waits(house, place))),
 ];
 
 async fn shown(house: &House, place: &Place) {
@@ -164,11 +167,9 @@ async fn poison(house: &House, _: &Place) {
 /// It waits for its message, and a timer ends that wait.
 async fn early(house: &House, place: &Place) {
     let stack = house.hub.stack().expect("it is deployed");
-    // The story about what has to wait may have left another one.
-    stack.ask_with(json!({ "do": "configure", "text": rooms::configuration() })).await;
     house
         .fault(json!({ "provider": "slack", "method": "webhook.events", "kind": "out_of_order",
-                       "delay_ms": 5000, "times": 1 }))
+                       "delay_ms": 10_000, "times": 1 }))
         .await;
     let edited = async {
         let ts = || async {
