@@ -230,6 +230,14 @@ def put_off(listener, event, seconds):
     client("dynamodb").put_item(TableName=resources()[f"{bridge}Table"], Item=item)
 
 
+def put_on():
+    """Forgets every delivery that was put off and that nobody has taken."""
+    for table in tables():
+        for row in scan(table):
+            if row["sk"] == "w":
+                client("dynamodb").delete_item(TableName=table, Key={key: {"S": row[key]} for key in ("pk", "sk")})
+
+
 def configure(text):
     """Gives the gate other rooms and another policy, and ends its process, which has read the old ones."""
     client("ssm").put_parameter(Name=f"/{STACK}/configuration", Value=text, Type="String", Overwrite=True)
@@ -700,6 +708,7 @@ DEEDS = {
     "timers": timers,
     "let-the-scheduler-wake": let_the_scheduler_wake,
     "put-off": put_off,
+    "put-on": put_on,
     "configure": configure,
     "wake-early": wake_early,
     "remind-early": remind_early,

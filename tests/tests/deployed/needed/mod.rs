@@ -169,6 +169,7 @@ async fn without(house: &House, grant: &Grant, part: usize, number: usize) -> Wi
     let refused = refusals().await > before;
     stack.ask_with(json!({ "do": "allow", "function": function })).await;
     if !well && PARTS[part].0 == parts::WAITS {
+        stack.ask("put-on").await;
         stack.ask_with(json!({ "do": "configure", "text": rooms::configuration() })).await;
     }
     // What failed comes again, and goes through.
