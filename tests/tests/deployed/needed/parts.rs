@@ -88,10 +88,6 @@ async fn edit(house: &House, place: &Place) {
 }
 
 async fn leave(house: &House, place: &Place) {
-    let hears = |word: String| async move {
-        let heard = || async { house.heard(&place.bob).await.iter().any(|text| text.contains(&word)) };
-        until("the phone hears it", heard).await;
-    };
     for word in [format!("LEAVE {}", place.room), format!("JOIN {} Bob", place.room)] {
         let path = format!("/phone/{}/text", place.bob);
         let sent = house.control("POST", &path, json!({ "body": word, "copies": 2 })).await;
@@ -101,7 +97,8 @@ async fn leave(house: &House, place: &Place) {
     let twice = json!({ "provider": "slack", "method": "webhook.events", "kind": "duplicate", "copies": 2, "times": 1 });
     house.fault(twice).await;
     house.say(&place.channel, "U0BOB", &place.word).await;
-    hears(place.word.clone()).await;
+    let heard = || async { house.heard(&place.bob).await.iter().any(|text| text.contains(&place.word)) };
+    until("the phone hears it", heard).await;
 }
 
 async fn page(house: &House, place: &Place) {
