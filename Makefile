@@ -138,7 +138,7 @@ bench: build lighthouse package setup
 	$(CARGO) build --profile lean --locked --package switchboard-lambda --features bench --bin bare
 	$(CARGO) run --release --locked --package switchboard-lambda --example init -- \
 		target/lambda/bootstrap $(TARGET)/lean/bare
-	for program in target/lambda/bootstrap $(TARGET)/lean/bare; do wc -c $$program; gzip -c $$program | wc -c; done
+	wc -c target/lambda/bootstrap target/lambda.zip $(TARGET)/lean/bare
 	SWITCHBOARD_TEST_TOOLS="$(abspath $(TOOLS))" SWITCHBOARD_ARTIFACT="$(abspath target/lambda/bootstrap)" \
 		$(CARGO) test --workspace --locked --test deployed -- --ignored --nocapture handling::
 
@@ -161,7 +161,7 @@ load: build setup
 comma := ,
 SMALL := -C relocation-model=static $(if $(filter x86_64,$(shell uname -m)),-C link-arg=-Wl$(comma)--icf=all)
 
-## The artifact for AWS: target/lambda/bootstrap, for this machine's architecture.
+## The artifact for AWS, for this machine's architecture: target/lambda.zip, of whatever is in target/lambda.
 package:
 	$(CARGO) rustc --profile lean --locked --package switchboard-lambda --bin bootstrap -- $(SMALL)
 	mkdir -p target/lambda
@@ -171,6 +171,8 @@ package:
 		test "$$(printf '%s\n' "$$newest" GLIBC_2.34 | sort -V | tail -n 1)" = GLIBC_2.34 && test -n "$$newest" || { \
 		echo "target/lambda/bootstrap needs $$newest, and Amazon Linux 2023 has GLIBC_2.34: build it on an older system" >&2; \
 		rm target/lambda/bootstrap; exit 1; }
+	$(CARGO) build --profile lean --locked --package switchboard-lambda --bin pack
+	$(TARGET)/lean/pack target/lambda target/lambda.zip
 
 ## Deploys to the AWS account of the environment, pages and all; docs/aws.md says what has to be there before.
 deploy: package pages $(SAM)/.done

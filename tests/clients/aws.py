@@ -70,7 +70,7 @@ def deploy(artifact_path, template, wiring, parameters, secrets):
     s3.create_bucket(Bucket="artifacts")
     s3.put_object(Bucket="artifacts", Key="artifact.zip", Body=artifact(artifact_path, wiring))
     with open(template, encoding="utf-8") as file:
-        body = file.read().replace("CodeUri: target/lambda/", "CodeUri: s3://artifacts/artifact.zip")
+        body = file.read().replace("CodeUri: target/lambda.zip", "CodeUri: s3://artifacts/artifact.zip")
     body = with_numbers(body, parameters)
     s3.put_object(Bucket="artifacts", Key="template.yaml", Body=body.encode())
     for name, value in secrets.items():
