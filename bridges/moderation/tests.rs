@@ -306,7 +306,7 @@ fn a_moderator_takes_back_anybodys_message_and_nobody_else_does() {
 /// What the gate has forgotten and the room still shows can be changed by who may: its record is made again.
 #[test]
 fn what_the_gate_has_forgotten_is_still_removed_edited_and_reacted_to_by_who_may() {
-    let kept = |message| Detail::MessageEdited(MessageSaid { message, kept: true });
+    let kept = |message| Detail::MessageEdited(MessageSaid { kept: true, ..MessageSaid::new(message) });
     let shown = |text: &str| Some(message("m1", 3, "Ann", text));
     let removed = |who: &str, moderator| match delete("m1", sender(Surface::Web, who)) {
         Detail::MessageDeleted(it) => {

@@ -1,5 +1,6 @@
 //! The one place that talks to the Messages API, and what its answers mean.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -53,6 +54,8 @@ pub(super) struct Draft {
     pub(super) sid: String,
     pub(super) message: Message,
     pub(super) files: Vec<RemoteFile>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) unknown: BTreeMap<String, String>,
 }
 
 /// One text to one phone.

@@ -227,11 +227,15 @@ impl Desk<'_> {
             hops: 0,
         };
         let event = if inbound.files.is_empty() {
-            posted(&inbound.sid, message, self.now)
+            posted(
+                &inbound.sid,
+                MessageSaid { unknown: inbound.unknown, ..MessageSaid::new(message) },
+                self.now,
+            )
         } else {
             let id = EventId::from_cause(&["twilio", &inbound.sid, "received"]);
             let (message_id, provider_id) = (Some(message.id.clone()), Some(inbound.sid.clone()));
-            let draft = Draft { sid: inbound.sid, message, files: inbound.files };
+            let draft = Draft { sid: inbound.sid, message, files: inbound.files, unknown: inbound.unknown };
             let payload = serde_json::to_value(draft)
                 .map_err(|error| Failure::bug(format!("a draft cannot be written: {error}")))?;
             let received = MessageReceived { message_id, provider_id, payload };
@@ -277,9 +281,8 @@ impl Desk<'_> {
 }
 
 /// A phone said this.
-pub(super) fn posted(sid: &str, message: Message, now: Timestamp) -> Event {
-    let id = EventId::from_cause(&["twilio", sid]);
-    Event::new(id, "sms", now, Detail::MessagePosted(MessageSaid::new(message)))
+pub(super) fn posted(sid: &str, said: MessageSaid, now: Timestamp) -> Event {
+    Event::new(EventId::from_cause(&["twilio", sid]), "sms", now, Detail::MessagePosted(said))
 }
 
 /// An errand: a message with files, which are to be fetched; a text that is to be sent once more, in a while.

@@ -62,7 +62,7 @@ async fn say(
     now: Timestamp,
     view: &dyn View,
 ) -> Result<Outcome, Failure> {
-    let Draft { sid, mut message, .. } = draft;
+    let Draft { sid, mut message, unknown, .. } = draft;
     let key = store::noted_key(&message.id);
     let mut noted: Stored<Noted> = Stored::load(view, &key).await?;
     if !noted.is_new() && noted.value.attachments == attachments {
@@ -71,7 +71,7 @@ async fn say(
     message.attachments.clone_from(&attachments);
     let event = if noted.is_new() {
         noted.value.revision = message.revision;
-        decide::posted(&sid, message, now)
+        decide::posted(&sid, MessageSaid { unknown, ..MessageSaid::new(message) }, now)
     } else {
         let revision = Revision(noted.value.revision.0.saturating_add(1));
         message.revision = revision;

@@ -1,4 +1,7 @@
-//! What Twilio sends and answers. These types stay here and in `act.rs`; unknown fields are signed and ignored.
+//! What Twilio sends and answers. These types stay here and in `act.rs`; unknown fields are kept with the message and
+//! otherwise ignored.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -39,7 +42,43 @@ pub(super) struct Inbound {
     pub(super) files: Vec<RemoteFile>,
     /// With Advanced Opt-Out: what Twilio took the message for.
     pub(super) opt_out: Option<String>,
+    /// What is not among [`KNOWN`], as far as there is room for it.
+    pub(super) unknown: BTreeMap<String, String>,
 }
+
+/// What Twilio documents of an incoming message, without the numbers that media have at their names' ends:
+/// <https://www.twilio.com/docs/messaging/guides/webhook-request>
+const KNOWN: [&str; 25] = [
+    "MessageSid",
+    "SmsSid",
+    "SmsMessageSid",
+    "AccountSid",
+    "MessagingServiceSid",
+    "ApiVersion",
+    "From",
+    "To",
+    "Body",
+    "NumMedia",
+    "NumSegments",
+    "ReferralNumMedia",
+    "MediaUrl",
+    "MediaContentType",
+    "SmsStatus",
+    "MessageStatus",
+    "OptOutType",
+    "FromCity",
+    "FromState",
+    "FromZip",
+    "FromCountry",
+    "ToCity",
+    "ToState",
+    "ToZip",
+    "ToCountry",
+];
+/// So much of what is unknown is kept: a signed request is still no reason for an event of any size.
+const MAX_UNKNOWN: usize = 20;
+const MAX_UNKNOWN_NAME_BYTES: usize = 64;
+const MAX_UNKNOWN_CHARS: usize = 200;
 
 /// A file that Twilio keeps for us.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, Deserialize)]
@@ -146,6 +185,7 @@ fn interpret(parameters: &Parameters, request: &http::Request<Bytes>) -> Result<
         text: parameters.get("Body").unwrap_or_default().to_owned(),
         files: (0..count.min(MAX_ATTACHMENTS)).map(file).collect(),
         opt_out: parameters.get("OptOutType").map(str::to_owned),
+        unknown: parameters.unknown(),
         sid,
     }))
 }
@@ -195,6 +235,13 @@ impl Parameters {
             _ => None,
         };
         Ok(Self(object.into_iter().filter_map(|(name, value)| Some((name, text(value)?))).collect()))
+    }
+
+    fn unknown(&self) -> BTreeMap<String, String> {
+        let known = |name: &str| KNOWN.contains(&name.trim_end_matches(|end: char| end.is_ascii_digit()));
+        let unknown = self.0.iter().filter(|(name, _)| name.len() <= MAX_UNKNOWN_NAME_BYTES && !known(name));
+        let short = |value: &str| value.chars().take(MAX_UNKNOWN_CHARS).collect();
+        unknown.map(|(name, value)| (name.clone(), short(value))).take(MAX_UNKNOWN).collect()
     }
 
     fn get(&self, name: &str) -> Option<&str> {

@@ -139,7 +139,7 @@ pub(super) async fn frame_said(
                 person,
                 &id,
                 &message_id,
-                Detail::MessageEdited(MessageSaid { message, kept: true }),
+                Detail::MessageEdited(MessageSaid { kept: true, ..MessageSaid::new(message) }),
                 now,
             )
         }

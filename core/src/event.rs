@@ -2,6 +2,7 @@
 //! written is in `envelope`.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -70,12 +71,16 @@ pub struct MessageSaid {
     /// forgotten the message need not wait for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub kept: bool,
+    /// What its provider said beside, under names that its bridge does not know: kept for whoever looks, and otherwise
+    /// ignored.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unknown: BTreeMap<String, String>,
 }
 
 impl MessageSaid {
     /// What is said for the first time, or of which its surface keeps nothing.
     pub fn new(message: Message) -> Self {
-        Self { message, kept: false }
+        Self { message, kept: false, unknown: BTreeMap::new() }
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Settings {
     pub slack: SlackApp,
     /// A file in which what was received survives a restart; without one it is forgotten.
     pub store: Option<PathBuf>,
-    /// The providers' speed limits; off unless given.
+    /// The providers' speed limits; off unless given. `switchboard run` gives the real ones.
     pub limits: Limits,
     /// Delays, echoes and retries.
     pub behaviour: Behaviour,
@@ -115,6 +115,13 @@ impl Default for SlackApp {
 pub(crate) struct SlackSecrets {
     pub(crate) bot_token: String,
     pub(crate) signing_secret: String,
+}
+
+impl Limits {
+    /// As fast as the real providers let a small account be.
+    pub fn real() -> Limits {
+        Limits { twilio: Some(TwilioLimits::default()), slack: Some(SlackLimits::default()) }
+    }
 }
 
 impl SlackSecrets {

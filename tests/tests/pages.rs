@@ -2,6 +2,7 @@
 //! it gives a network namespace (`switchboard_stories::alone` says which). What each story tells step by step is in
 //! `tests/browser/stories`; a page that asks another host, breaks its policy, or that axe finds fault with, fails it.
 
+use serde_json::json;
 use switchboard_stories::Hub;
 use switchboard_stories::alone::alone;
 use switchboard_stories::browser::tell;
@@ -26,6 +27,8 @@ async fn told_with(configuration: &str, test: &str, story: &str) {
         let directory = tempfile::tempdir().expect("a directory");
         std::fs::write(directory.path().join("switchboard.toml"), configuration).expect("a configuration");
         let mut hub = Hub::start_alone(directory.path()).await;
+        let fast = json!({ "twilio": "off", "slack": "off" });
+        assert_eq!(hub.order("POST", "/sandbox/limits", fast).await.0, 200);
         tell(story, &hub.base()).await;
         hub.stop().await;
     })

@@ -56,7 +56,32 @@ fn a_text_as_twilio_sends_it_is_posted() {
     assert_eq!(outcome.events[0].id, EventId::from_cause(&["twilio", sid]));
     assert_eq!(said.message.sender.address.as_str(), ANN);
     assert_eq!(said.message.sender.surface, Surface::Sms);
+    assert!(said.unknown.is_empty(), "{:?}", said.unknown);
     assert_eq!(outcome, house.knock(&signed_form(body)).unwrap(), "the same cause, the same outcome");
+}
+
+#[test]
+fn what_twilio_says_beside_is_kept_as_far_as_there_is_room() {
+    let mut house = House::new();
+    house.text(ANN, "JOIN lobby");
+    let long = "é".repeat(300);
+    let many: Vec<String> = (0..30).map(|number| format!("Also{number}x")).collect();
+    let mut pairs = vec![("MessageSid", "SM1"), ("From", ANN), ("Body", "hi"), ("NumMedia", "0")];
+    pairs.extend([
+        ("Mood", "good"),
+        ("Story", &long),
+        (&long, "a name of 600 bytes"),
+        ("FromCity", "OAKLAND"),
+    ]);
+    pairs.extend(many.iter().map(|name| (name.as_str(), "")));
+    let outcome = house.knock(&signed_form(&form(&pairs))).unwrap();
+    // As whoever hears it has it.
+    let event = Event::decode(&outcome.events[0].encode().unwrap()).unwrap();
+    let Detail::MessagePosted(said) = &event.detail else { panic!("{event:?}") };
+    assert_eq!((said.unknown["Mood"].as_str(), said.unknown.len()), ("good", 20));
+    assert_eq!(said.unknown["Story"], "é".repeat(200));
+    let known = |name: &str| name == "Mood" || name == "Story" || name.starts_with("Also");
+    assert!(said.unknown.keys().all(|name| known(name)), "{:?}", said.unknown);
 }
 
 #[test]

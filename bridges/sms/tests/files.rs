@@ -35,6 +35,7 @@ pub(super) fn joined(environment: &[(&str, &str)]) -> House {
 pub(super) fn with_files(files: &[(&str, &str)]) -> http::Request<Bytes> {
     let count = files.len().to_string();
     let mut pairs = vec![("MessageSid", "MM1"), ("From", ANN), ("Body", "look"), ("NumMedia", &count)];
+    pairs.push(("Mood", "good"));
     let names: Vec<_> = (0..files.len())
         .map(|index| (format!("MediaUrl{index}"), format!("MediaContentType{index}")))
         .collect();
@@ -310,6 +311,7 @@ fn each_of_several_files_is_kept_or_noted() {
             "image-3.png image/png 16",
         ]
     );
+    assert_eq!(said.unknown["Mood"], "good", "what Twilio said beside is kept meanwhile");
 }
 
 #[test]

@@ -73,7 +73,8 @@ pub(crate) async fn run(mut configuration: Configuration) -> Result<()> {
     let names: Vec<&'static str> = bridges.iter().map(|bridge| bridge.declaration().name).collect();
     let connection = database::open_for_writing(&path, &names).map_err(|error| {
         CannotStart(format!(
-            "{}: {error:#} — to mend it: restore it from a copy, or choose another directory with --data",
+            "{}: {error:#} — to mend it: let this user write it, restore it from a copy, or choose another \
+             directory with --data",
             path.display()
         ))
     })?;

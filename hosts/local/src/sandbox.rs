@@ -14,7 +14,7 @@ use http::StatusCode;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use switchboard_core::Secret;
-use switchboard_sandbox::{NoticeBoard, Sandbox, Settings};
+use switchboard_sandbox::{Limits, NoticeBoard, Sandbox, Settings};
 use url::Url;
 
 use crate::config::Configuration;
@@ -46,6 +46,8 @@ pub(crate) fn start(
     let secret = |what: &str| hex::encode(&Sha256::digest(format!("{what}\0{}", key.expose()))[..16]);
     let mut settings = Settings::for_hub(base);
     settings.public_base = public.as_str().trim_end_matches('/').to_owned();
+    // A newcomer's hub has to cope with what it will meet; whoever wants more says so (`POST /sandbox/limits`).
+    settings.limits = Limits::real();
     settings.store = Some(configuration.data.join("sandbox.jsonl"));
     settings.twilio.auth_token = secret("twilio auth token");
     settings.slack.signing_secret = secret("slack signing secret");

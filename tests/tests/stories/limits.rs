@@ -4,7 +4,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use switchboard_stories::{
-    ANN, BOB, CARL, CHANNEL, House, LOBBY, deployed, details, needs_one_machine, until,
+    ANN, BOB, CARL, CHANNEL, House, Hub, LOBBY, deployed, details, needs_one_machine, until,
 };
 
 #[tokio::test]
@@ -42,6 +42,27 @@ async fn a_spend_cap_says_which_it_is_and_redrive_sends_when_it_was_raised() {
     }
     house.expect_heard(BOB, &["Ann: one", "Ann: two", "Ann: three"]).await;
     house.close().await;
+}
+
+#[tokio::test]
+async fn without_accounts_the_hub_meets_the_limits_that_it_will_meet_with_them() {
+    if needs_one_machine("the pretend providers are inside the hub") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("switchboard.toml"), LOBBY).unwrap();
+    let mut hub = Hub::start_alone(directory.path()).await;
+    let real = json!({
+        "twilio": { "segments_per_s": 1.0, "concurrency": 100, "queue_s": 36000.0 },
+        "slack": { "per_channel_per_s": 1.0, "burst": 4.0, "tiers": true },
+    });
+    let (_, limits) = hub.get("/sandbox/limits").await;
+    assert_eq!(serde_json::from_str::<Value>(&limits).unwrap(), real);
+    let off = json!({ "twilio": "off", "slack": "off" });
+    let (status, _) = hub.order("POST", "/sandbox/limits", off.clone()).await;
+    let (_, limits) = hub.get("/sandbox/limits").await;
+    assert_eq!((status, serde_json::from_str::<Value>(&limits).unwrap()), (200, off));
+    hub.stop().await;
 }
 
 #[tokio::test]

@@ -79,6 +79,7 @@ fn summary(detail: &Value) -> String {
         ("address", &detail["message"]["sender"]["address"]),
         ("text", &detail["message"]["text"]),
         ("text", &detail["text"]),
+        ("beside", &detail["unknown"]),
     ] {
         match value {
             Value::Null => {}
