@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use switchboard_core::{ArrivalId, Failure};
 use tracing::{error, warn};
 
-use crate::queue::{Ours, Reminder};
+use crate::queue::{Letter, Ours, Reminder};
 use crate::settle::{Came, Origin, Settler};
 
 /// Most lanes of a batch that are handled at once.
@@ -138,21 +138,23 @@ async fn reminded(
         Reminder::Again { event } => {
             event_of(event, if repeated { Came::Repeated } else { Came::Reminded }).await
         }
-        Reminder::Gap { event } => event_of(event, Came::ForGap { repeated }).await,
+        Reminder::Gap { event, still } => event_of(event, Came::ForGap { repeated, still }).await,
         Reminder::Effects { listener, arrival } => {
             let origin = Origin { listener, arrival: ArrivalId::from_text(arrival) };
             settler.errand(&origin, repeated).await
         }
-        Reminder::Timer { key, due } => settler.timer(&key, due, repeated).await,
-        Reminder::DeadLetter(letter) => match (letter.event, letter.arrival, letter.message) {
-            (Some(event), _, _) => event_of(event, Came::Redriven).await,
-            (None, Some(arrival), _) => {
-                let origin = Origin { listener: letter.listener, arrival: ArrivalId::from_text(arrival) };
+        Reminder::Timer { key, due, tried } => settler.timer(&key, due, tried, repeated).await,
+        Reminder::DeadLetter(letter) => match *letter {
+            Letter { event: Some(event), .. } => event_of(event, Came::Redriven).await,
+            Letter { timer: Some(timer), .. } => settler.redrive_timer(&timer).await,
+            Letter { arrival: Some(arrival), listener, .. } => {
+                let origin = Origin { listener, arrival: ArrivalId::from_text(arrival) };
                 settler.redrive(&origin).await
             }
-            (None, None, message) => {
-                let reason = format!("put back, and still {}", letter.reason);
-                settler.bury_message(function, &message.unwrap_or_default(), reason).await
+            // What nobody could read then may be something that is known now.
+            Letter { message, .. } => {
+                let message = message.unwrap_or_default();
+                settler.deliver(function, &message, Came::Redriven).await.map(drop)
             }
         },
     }

@@ -42,11 +42,22 @@ pub(crate) enum Reminder {
     /// The turn of this event has come. Somebody may have decided it already, and died before it was published.
     Next { event: Box<RawValue> },
     /// This event came before its turn: is its turn still not there?
-    Gap { event: Box<RawValue> },
+    Gap {
+        event: Box<RawValue>,
+        /// How often in a row the lane was found to stand still at an event that nobody goes on with.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        still: u32,
+    },
     /// Go on with the effects that a door or a timer asked for.
     Effects { listener: String, arrival: String },
     /// A timer.
-    Timer { key: String, due: Timestamp },
+    Timer {
+        key: String,
+        due: Timestamp,
+        /// How often it could not be decided, and since when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tried: Option<(u32, Timestamp)>,
+    },
     /// A dead letter that somebody put back.
     DeadLetter(Box<Letter>),
 }
@@ -73,6 +84,21 @@ pub(crate) struct Letter {
     /// A message that is no event, as it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) message: Option<String>,
+    /// The timer, where it was one that could not be decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) timer: Option<Timer>,
+}
+
+/// A timer as it was set.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Timer {
+    pub(crate) key: String,
+    pub(crate) due: Timestamp,
+    pub(crate) body: String,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Letter {
@@ -90,6 +116,7 @@ impl Letter {
             arrival: None,
             event: None,
             message: Some(message.to_owned()),
+            timer: None,
         }
     }
 }

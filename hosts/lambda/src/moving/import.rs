@@ -154,7 +154,9 @@ impl<'a> Import<'a> {
                 }
             }
             Line::Item(item) => self.gather_for(&item.bridge, Table::item(&item))?,
-            Line::Timer(timer) => self.gather_for(&timer.bridge, timer_row(&timer))?,
+            Line::Timer(timer) => {
+                self.gather_for(&timer.bridge, timer_row(&timer.key, timer.due, &timer.body))?
+            }
             Line::Decided(decided) => self.gather_for(&decided.listener, decided_row(&decided, now)?)?,
             Line::Effect(effect) => self.gather_for(&effect.listener, effect_row(&effect, now)?)?,
             Line::Waiting(waiting) => self.gather_for(&waiting.listener, waiting_row(&waiting, now))?,
@@ -213,7 +215,7 @@ async fn wake<R: BufRead>(
             Line::Timer(timer) => {
                 let (key, due) = (timer.key, timer.due);
                 let queue = places.queue(&timer.bridge)?;
-                queue.remind(Reminder::Timer { key, due }, due, crate::now()).await?;
+                queue.remind(Reminder::Timer { key, due, tried: None }, due, crate::now()).await?;
             }
             Line::Decided(decided) if decided.next.is_some() => {
                 again(places, &decided.listener, &decided.cause).await?;
@@ -278,6 +280,7 @@ async fn wake_delivery(places: &Places<'_>, waiting: &Waiting, lanes: &Lanes) ->
             arrival: None,
             event: Some(event),
             message: None,
+            timer: None,
         }))
     } else {
         Reminder::Again { event }

@@ -126,7 +126,7 @@ impl Settler {
             self.bus.publish(events, self.until).await?;
         }
         for (key, due) in timers {
-            let reminder = Reminder::Timer { key: key.clone(), due: *due };
+            let reminder = Reminder::Timer { key: key.clone(), due: *due, tried: None };
             needed(self.errands.as_ref(), "queue of errands")?.remind(reminder, *due, crate::now()).await?;
         }
         Ok(())
@@ -152,6 +152,13 @@ pub(super) fn texts(encoded: Vec<Vec<u8>>) -> Result<Vec<String>, Failure> {
     encoded.into_iter().map(text).collect()
 }
 
+pub(crate) fn timer_row(name: &str, due: Timestamp, body: &str) -> Row {
+    let mut row = key(TIMERS, name);
+    row.insert("due".to_owned(), number(due.ms()));
+    row.insert("body".to_owned(), text(body));
+    row
+}
+
 /// The rows of timers that are set or cleared, and when each that is set is due.
 pub(super) fn timer_steps(
     settler: &Settler,
@@ -161,10 +168,7 @@ pub(super) fn timer_steps(
     for change in changes {
         match change {
             TimerChange::Set { key: name, due, body } => {
-                let mut row = key(TIMERS, name);
-                row.insert("due".to_owned(), number(due.ms()));
-                row.insert("body".to_owned(), text(body));
-                steps.push(Step::replace(&settler.table, row));
+                steps.push(Step::replace(&settler.table, timer_row(name, *due, body)));
                 set.push((name.clone(), *due));
             }
             TimerChange::Clear { key: name } => {

@@ -5,7 +5,7 @@ use switchboard_hosts::again::try_again;
 use tracing::info;
 
 use super::deciding::{Beside, Decided, Refused};
-use super::lanes::Place;
+use super::lanes::{DESERTED, Place};
 use super::record::{Letterhead, Origin, Record, Waiting};
 use super::{Settler, Went, needed, raw};
 use crate::queue::Reminder;
@@ -24,7 +24,11 @@ pub(crate) enum Came {
     /// By a reminder of our own: what was decided is published.
     Reminded,
     /// By the reminder of a parked event; repeated, what was decided then may not have been published.
-    ForGap { repeated: bool },
+    ForGap {
+        repeated: bool,
+        /// As the reminder says.
+        still: u32,
+    },
     /// Out of the queue of dead letters: it is tried again, outside its lane.
     Redriven,
 }
@@ -57,7 +61,7 @@ impl Settler {
                 }
             };
             let lane = if self.ordered && came != Came::Redriven { event.lane() } else { None };
-            let place = lane.map(|lane| Place::new(listener, lane));
+            let place = lane.map(|lane| Place::new(listener, event.id.clone(), lane));
             let arrival = ArrivalId::from_text(event.id.as_str());
             let mut delivery = Delivery {
                 settler: self,
@@ -95,7 +99,7 @@ impl Delivery<'_> {
     async fn run(&mut self) -> Result<Ended, Failure> {
         let mut record = match self.came {
             Came::First => Record::default(),
-            Came::ForGap { repeated: false } => {
+            Came::ForGap { repeated: false, .. } => {
                 if let Some(place) = self.place
                     && self.settler.progress(place).await?.done >= place.lane.seq
                 {
@@ -218,9 +222,16 @@ impl Delivery<'_> {
         if progress.done + 1 == seq {
             return Ok(Then::Look);
         }
-        if matches!(self.came, Came::ForGap { .. }) {
-            if settler.skip_gap(place, progress).await? {
+        let mut still = 0;
+        if let Came::ForGap { still: before, .. } = self.came {
+            if settler.skip_gap(place, &progress).await? {
                 return Ok(Then::Look);
+            }
+            if settler.is_deserted(&self.origin.listener, &progress).await? {
+                still = before + 1;
+                if still >= DESERTED && settler.skip_deserted(place, &progress).await? {
+                    return Ok(Then::Look);
+                }
             }
         } else {
             settler.park(place, self.json).await?;
@@ -228,7 +239,7 @@ impl Delivery<'_> {
                 return Ok(Then::Look);
             }
         }
-        settler.look_after(place, self.json, progress, crate::now()).await?;
+        settler.look_after(place, self.json, &progress, still).await?;
         Ok(Then::Stop(Ended::No))
     }
 

@@ -47,8 +47,9 @@ impl Settler {
     ) -> Result<Went, Failure> {
         let mut went = Went::Ended;
         let mut open: Vec<EffectRow> = record.effects.extract_if(.., |row| row.is_open()).collect();
-        let alone = open.len() == 1 && record.next_part().is_none();
         while !open.is_empty() {
+            let later = record.effects.iter().any(EffectRow::is_open);
+            let alone = open.len() == 1 && !later && record.next_part().is_none();
             let attempts = open.drain(..).map(|mut row| {
                 let of = Of { origin, event, finish: if alone { finish() } else { None } };
                 async move {
@@ -220,7 +221,7 @@ impl Settler {
         let mut next = row.clone();
         self.credentials.failed(&of.origin.listener, &failure);
         next.unsure |= matches!(failure, Failure::Unsure { .. });
-        let again = try_again(&failure, &mut next.attempts, row.first, &self.policy, now, rand::random());
+        let again = try_again(&failure, &mut next.attempts, row.anew, &self.policy, now, rand::random());
         info!(listener = of.origin.listener, kind = failure.kind(), reason = %failure, "an attempt failed");
         match again {
             Some(due) => {

@@ -159,7 +159,7 @@ impl Settler {
         for row in record.effects.iter_mut().filter(|row| row.state == State::Dead) {
             // What the provider has answered already is only to be settled.
             row.state = if row.report.is_some() { State::Answered } else { State::Waiting };
-            (row.attempts, row.first, row.due, row.dead) = (0, now, now, None);
+            (row.attempts, row.anew, row.due, row.dead) = (0, now, now, None);
             row.events.clear();
             let step = row.save(&self.table, origin, now)?;
             self.table.commit(&[step], &[], now).await.map_err(NotCommitted::failure)?;
@@ -186,6 +186,7 @@ impl Settler {
             arrival: event.is_none().then(|| origin.arrival.as_str().to_owned()),
             event: event.map(super::raw).transpose()?,
             message: None,
+            timer: None,
         })
     }
 }

@@ -1,14 +1,13 @@
 //! Requests at doors, timers, and the effects that they ask for.
 
-use std::time::Duration;
-
 use switchboard_core::{ArrivalId, Failure, Reply, TimerFired, Timestamp, What};
+use switchboard_hosts::again::{DOOR_POLICY, try_again};
 use tracing::warn;
 
 use super::deciding::{Beside, Decided, Refused, TIMERS};
 use super::record::{Letterhead, Origin, Record};
-use super::{Settler, Went, needed};
-use crate::queue::Reminder;
+use super::{Settler, Went, needed, timer_row};
+use crate::queue::{Letter, Reminder, Timer};
 use crate::store::{NotCommitted, Row, Step, key, number, read_number, read_text};
 
 /// How often a request may find that another invocation was faster.
@@ -56,16 +55,39 @@ impl Settler {
         self.errand(origin, true).await
     }
 
-    /// A timer's reminder has come.
-    pub(crate) async fn timer(&self, name: &str, due: Timestamp, publish: bool) -> Result<(), Failure> {
+    /// A timer that was given up is to fire after all, unless it has been set anew since.
+    pub(crate) async fn redrive_timer(&self, timer: &Timer) -> Result<(), Failure> {
+        if Record::load(&self.table, &self.origin_of_timer(&timer.key, timer.due)).await?.is_empty() {
+            let row = Step::create(&self.table, timer_row(&timer.key, timer.due, &timer.body));
+            match self.table.commit(&[row], &[], crate::now()).await {
+                Ok(()) | Err(NotCommitted::Own(_)) => {}
+                Err(other) => return Err(other.failure()),
+            }
+        }
+        self.timer(&timer.key, timer.due, None, true).await
+    }
+
+    fn origin_of_timer(&self, name: &str, due: Timestamp) -> Origin {
+        let bridge = self.bridge.declaration().name;
+        let arrival = ArrivalId::from_cause(&["timer", bridge, name, &due.ms().to_string()]);
+        Origin { listener: bridge.to_owned(), arrival }
+    }
+
+    /// A timer's reminder has come; `tried`: how often it could not be decided, and since when.
+    pub(crate) async fn timer(
+        &self,
+        name: &str,
+        due: Timestamp,
+        tried: Option<(u32, Timestamp)>,
+        publish: bool,
+    ) -> Result<(), Failure> {
         let bridge = self.bridge.declaration().name;
         let now = crate::now();
         if due > now && !self.wait_until(due, now).await {
-            let reminder = Reminder::Timer { key: name.to_owned(), due };
+            let reminder = Reminder::Timer { key: name.to_owned(), due, tried };
             return needed(self.errands.as_ref(), "queue of errands")?.remind(reminder, due, now).await;
         }
-        let cause = ["timer", bridge, name, &due.ms().to_string()];
-        let origin = Origin { listener: bridge.to_owned(), arrival: ArrivalId::from_cause(&cause) };
+        let origin = self.origin_of_timer(name, due);
         for _ in 0..MAX_ROUNDS {
             let row = self.table.row(TIMERS, name).await?;
             let Some(row) = row.filter(|row| read_number(row, "due") == Some(due.ms())) else {
@@ -93,17 +115,24 @@ impl Settler {
                     };
                 }
                 Ok(Decided::Refused(_)) => {}
-                Err(Failure::Retry { after, reason, .. }) => {
-                    // The same timer, later: its row stays as it is.
-                    warn!(bridge, reason, "a timer could not be decided yet");
-                    let reminder = Reminder::Timer { key: name.to_owned(), due };
-                    let later = now.plus(after.unwrap_or(Duration::from_secs(1)));
-                    return needed(self.errands.as_ref(), "queue of errands")?
-                        .remind(reminder, later, now)
-                        .await;
-                }
                 Err(failure) => {
-                    let letter = self.letter(&origin, None, &Letterhead::of(&failure), due, 1)?;
+                    let (mut attempts, first) = tried.unwrap_or((0, now));
+                    let random = rand::random();
+                    if let Some(later) = try_again(&failure, &mut attempts, first, &DOOR_POLICY, now, random)
+                    {
+                        // The same timer, later: its row stays as it is.
+                        warn!(bridge, attempts, reason = %failure, "a timer could not be decided yet");
+                        let tried = Some((attempts, first));
+                        let reminder = Reminder::Timer { key: name.to_owned(), due, tried };
+                        return needed(self.errands.as_ref(), "queue of errands")?
+                            .remind(reminder, later, now)
+                            .await;
+                    }
+                    let letter = Letter {
+                        arrival: None,
+                        timer: Some(Timer { key: fired.key, due, body: fired.body }),
+                        ..self.letter(&origin, None, &Letterhead::of(&failure), first, attempts)?
+                    };
                     self.bury(letter).await?;
                     let gone = Step::delete(&self.table, key(TIMERS, name), Some("due = :due"), values);
                     return match self.table.commit(&[gone], &[], crate::now()).await {

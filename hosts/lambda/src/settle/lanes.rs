@@ -8,14 +8,19 @@
 //! would stop its lane for ever. So whoever parks sends a reminder too. If, when it comes, the next number has been
 //! seen by nobody, the lane is moved past the gap, and the log says so as an error. The gap is noted, so that a number
 //! of it that comes after all is a dead letter and not mistaken for a repeat.
+//!
+//! An event that was taken up may be left as well: its message came so often and failed each time, for an hour, that
+//! the queue itself made a dead letter of it. The same reminder finds it overdue again and again, and then moves the
+//! lane past it; whoever puts the letter back has it done then.
 
 use std::time::Duration;
 
 use switchboard_core::event::Lane;
-use switchboard_core::{Failure, Timestamp};
+use switchboard_core::{ArrivalId, EventId, Failure};
 use tracing::error;
 
 use super::deciding::{Beside, Refused};
+use super::record::{Origin, Record};
 use super::{Settler, needed, raw};
 use crate::queue::Reminder;
 use crate::store::{NotCommitted, Row, Step, key, number, read_number, read_text, text, ttl};
@@ -32,24 +37,31 @@ const BEGINNING: u64 = 100;
 /// How long a parked event is kept: longer than its lane can stand still. One that has had its turn goes then too.
 const PARKED: Duration = Duration::from_secs(15 * 24 * 60 * 60);
 
+/// How often in a row, a quarter of an hour apart, an event has to be found overdue before its lane goes on without it:
+/// its queue gives it out ten times, six minutes apart.
+pub(super) const DESERTED: u32 = 6;
+
 /// An event's place.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     partition: String,
+    event: EventId,
     pub(super) lane: Lane,
 }
 
 /// How far a lane is.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Progress {
     pub(super) done: u64,
     started: u64,
+    /// The event that was taken up last.
+    event: Option<EventId>,
     exists: bool,
 }
 
 impl Place {
-    pub(super) fn new(listener: &str, lane: Lane) -> Self {
-        Self { partition: lane_partition(listener, &lane.name), lane }
+    pub(super) fn new(listener: &str, event: EventId, lane: Lane) -> Self {
+        Self { partition: lane_partition(listener, &lane.name), event, lane }
     }
 
     fn parked(&self, seq: u64) -> Row {
@@ -80,7 +92,12 @@ impl Settler {
         let seq = place.lane.seq;
         let mut values = Row::from([(":n".to_owned(), number(seq))]);
         values.insert(":before".to_owned(), number(seq.saturating_sub(1)));
-        let change = if finishes { "SET done = :n, started = :n" } else { "SET started = :n" };
+        let change = if finishes {
+            "SET done = :n, started = :n"
+        } else {
+            values.insert(":event".to_owned(), text(place.event.as_str()));
+            "SET started = :n, taken = :event"
+        };
         // Nothing is done in a lane whose row is not there.
         let condition =
             if seq <= 1 { "attribute_not_exists(done) OR done = :before" } else { "done = :before" };
@@ -93,6 +110,7 @@ impl Settler {
         Ok(row.map_or_else(Progress::default, |row| Progress {
             done: read_number(&row, "done").unwrap_or_default(),
             started: read_number(&row, "started").unwrap_or_default(),
+            event: row.contains_key("taken").then(|| EventId::from_text(read_text(&row, "taken"))),
             exists: row.contains_key("done"),
         }))
     }
@@ -120,11 +138,12 @@ impl Settler {
         &self,
         place: &Place,
         event: &str,
-        progress: Progress,
-        now: Timestamp,
+        progress: &Progress,
+        still: u32,
     ) -> Result<(), Failure> {
+        let now = crate::now();
         let wait = if progress.exists || place.lane.seq <= BEGINNING { GAP } else { NEW_TO_US };
-        let reminder = Reminder::Gap { event: raw(event)? };
+        let reminder = Reminder::Gap { event: raw(event)?, still };
         needed(self.queue.as_ref(), "queue")?.remind(reminder, now.plus(wait), now).await
     }
 
@@ -135,7 +154,7 @@ impl Settler {
     }
 
     /// A parked event's reminder has come. Says whether the lane was moved past a gap, so that its turn is there.
-    pub(super) async fn skip_gap(&self, place: &Place, progress: Progress) -> Result<bool, Failure> {
+    pub(super) async fn skip_gap(&self, place: &Place, progress: &Progress) -> Result<bool, Failure> {
         let head = progress.done + 1;
         let known =
             progress.started >= head || self.table.row(&place.partition, &parked_sort(head)).await?.is_some();
@@ -161,6 +180,37 @@ impl Settler {
         gap.extend([("from".to_owned(), number(head)), ("ttl_s".to_owned(), ttl(now.plus(PARKED)))]);
         match self.table.commit(&[step, Step::replace(&self.table, gap)], &[], now).await {
             Ok(()) => Ok(true),
+            Err(NotCommitted::Own(_)) => Ok(false),
+            Err(other) => Err(other.failure()),
+        }
+    }
+
+    /// Whether what was taken up last has been due for so long that whoever goes on with it should have.
+    pub(super) async fn is_deserted(&self, listener: &str, progress: &Progress) -> Result<bool, Failure> {
+        let Some(event) = progress.event.as_ref().filter(|_| progress.started > progress.done) else {
+            return Ok(false);
+        };
+        let arrival = ArrivalId::from_text(event.as_str());
+        let record = Record::load(&self.table, &Origin { listener: listener.to_owned(), arrival }).await?;
+        let open = record.effects.iter().filter(|row| row.is_open()).map(|row| row.due);
+        let due = open.chain(record.waiting.map(|waiting| waiting.due)).max();
+        Ok(due.is_none_or(|due| crate::now() >= due.plus(GAP)))
+    }
+
+    /// Moves a lane past an event that was taken up and left; says whether it was this that did.
+    pub(super) async fn skip_deserted(&self, place: &Place, progress: &Progress) -> Result<bool, Failure> {
+        let head = progress.started;
+        // Only what comes after what is done is taken up.
+        let values = Row::from([(":n".to_owned(), number(head))]);
+        let condition = "started = :n AND (attribute_not_exists(done) OR done < :n)";
+        let at = key(&place.partition, "at");
+        let step = Step::update(&self.table, at, "SET done = :n", condition, values);
+        match self.table.commit(&[step], &[], crate::now()).await {
+            Ok(()) => {
+                let event = progress.event.as_ref().map(EventId::as_str);
+                error!(number = head, event, "nobody goes on with what a lane waits for; it goes on without");
+                Ok(true)
+            }
             Err(NotCommitted::Own(_)) => Ok(false),
             Err(other) => Err(other.failure()),
         }

@@ -58,10 +58,10 @@ use crate::queue::{Letter, Queue, Reminder};
 use crate::sockets::Line;
 use crate::store::{Table, TableView};
 
+pub(crate) use deciding::timer_row;
 pub(crate) use delivery::Came;
 pub(crate) use moved::{
-    decided_line, decided_row, effect_line, effect_row, lane_row, parts_end, timer_row, waiting_line,
-    waiting_row,
+    decided_line, decided_row, effect_line, effect_row, lane_row, parts_end, waiting_line, waiting_row,
 };
 pub(crate) use record::{KEPT, Origin};
 

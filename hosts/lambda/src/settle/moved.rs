@@ -3,7 +3,6 @@
 use switchboard_core::{ArrivalId, Effect, Failure, Report, Timestamp, store};
 use switchboard_hosts::handover::{self, Cause, Why};
 
-use super::deciding::TIMERS;
 use super::lanes::lane_partition;
 use super::record::{EffectRow, KEPT, Letterhead, Origin, Part, Record, State, Waiting};
 use crate::store::{Row, Table, key, number, read_number, text, ttl};
@@ -127,13 +126,6 @@ pub(crate) fn waiting_row(waiting: &handover::Waiting, now: Timestamp) -> Row {
         dead: head(&waiting.dead),
     };
     kept.row(&origin(&waiting.listener, &waiting.event), now)
-}
-
-pub(crate) fn timer_row(timer: &handover::Timer) -> Row {
-    let mut row = key(TIMERS, &timer.key);
-    row.insert("due".to_owned(), number(timer.due.ms()));
-    row.insert("body".to_owned(), text(&timer.body));
-    row
 }
 
 pub(crate) fn lane_row(lane: &handover::Lane) -> Row {

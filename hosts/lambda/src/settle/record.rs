@@ -87,7 +87,10 @@ pub(super) struct EffectRow {
     pub(super) unsure: bool,
     /// Not before this; while trying, when the attempt is over.
     pub(super) due: Timestamp,
+    /// Since when it may have been attempted: what may have happened is looked for from there.
     pub(super) first: Timestamp,
+    /// Since when it is tried, as the delivery policy counts: a redrive begins anew.
+    pub(super) anew: Timestamp,
     /// Grows with each change: of two who would change it one wins.
     pub(super) version: u64,
     pub(super) report: Option<Report>,
@@ -111,6 +114,7 @@ impl EffectRow {
             unsure: false,
             due,
             first: now,
+            anew: now,
             version: 0,
             report: None,
             dead: None,
@@ -156,6 +160,7 @@ impl EffectRow {
         set("unsure", flag(self.unsure));
         set("due", number(self.due.ms()));
         set("fst", number(self.first.ms()));
+        set("anew", number(self.anew.ms()));
         set("ver", number(self.version));
         set("ttl_s", ttl(now.plus(KEPT)));
         if let Some(report) = &self.report {
@@ -183,6 +188,7 @@ impl EffectRow {
             other => return Err(Failure::bug(format!("an effect is {other:?}"))),
         };
         let timers = read_text(row, "timers");
+        let first = Timestamp::from_ms(read_number(row, "fst").unwrap_or_default());
         Ok(Self {
             sort: read_text(row, "sk"),
             effect: Effect {
@@ -194,7 +200,8 @@ impl EffectRow {
             attempts: read_number(row, "att").unwrap_or_default(),
             unsure: read_flag(row, "unsure"),
             due: Timestamp::from_ms(read_number(row, "due").unwrap_or_default()),
-            first: Timestamp::from_ms(read_number(row, "fst").unwrap_or_default()),
+            first,
+            anew: read_number(row, "anew").map_or(first, Timestamp::from_ms),
             version: read_number(row, "ver").unwrap_or_default(),
             report: row.contains_key("report").then(|| Report(read_text(row, "report"))),
             dead: Letterhead::read(row),

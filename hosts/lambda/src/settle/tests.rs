@@ -1,6 +1,7 @@
 //! Deliveries and timers that are cut off, against DynamoDB as an emulator plays it; the bus and the queues are played
 //! here, so that they can refuse at any moment.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -176,8 +177,37 @@ impl Bench {
         published.iter().map(|detail| detail["seq"].as_u64().unwrap()).collect()
     }
 
+    fn ids(&self) -> Vec<String> {
+        let published = self.played.published.lock().unwrap();
+        published.iter().map(|detail| detail["event_id"].as_str().unwrap().to_owned()).collect()
+    }
+
     fn sent(&self) -> Vec<Value> {
         std::mem::take(&mut *self.played.sent.lock().unwrap())
+    }
+
+    /// Sets the timer `tick`, which is due now.
+    async fn set_a_timer(&self) -> Timestamp {
+        let due = crate::now();
+        let set = TimerChange::Set { key: "tick".into(), due, body: "{}".into() };
+        let (steps, _) = deciding::timer_steps(&self.settler, &[set]);
+        self.commit(steps).await;
+        due
+    }
+
+    /// What was put off has been due for an hour.
+    async fn overdue(&self, event: &Event) {
+        let arrival = switchboard_core::ArrivalId::from_text(event.id.as_str());
+        let origin = Origin { listener: "echo.out".to_owned(), arrival };
+        let waiting = record::Record::load(&self.settler.table, &origin).await.unwrap().waiting.unwrap();
+        let now = crate::now();
+        let waiting = record::Waiting { due: now.minus(Duration::from_secs(3600)), ..waiting };
+        self.commit(vec![waiting.save(&self.settler.table, &origin, now)]).await;
+    }
+
+    async fn commit(&self, steps: Vec<crate::store::Step>) {
+        let written = self.settler.table.commit(&steps, &[], crate::now()).await;
+        written.map_err(crate::store::NotCommitted::failure).unwrap();
     }
 
     fn fails(&self, failure: Failure) {
@@ -191,8 +221,8 @@ async fn what_a_gap_let_through_and_was_not_published_is_published_when_its_remi
     let third = change("lobby", 3);
     bench.deliver(&third, Came::First).await.unwrap();
     assert!(bench.sent()[0]["gap"].is_object() && bench.said().is_empty(), "it waits for its turn");
-    bench.cut_off(&third, Came::ForGap { repeated: false }).await;
-    bench.deliver(&third, Came::ForGap { repeated: true }).await.unwrap();
+    bench.cut_off(&third, Came::ForGap { repeated: false, still: 0 }).await;
+    bench.deliver(&third, Came::ForGap { repeated: true, still: 0 }).await.unwrap();
     assert_eq!(bench.said(), [3]);
     bench.emulator.stop().await;
 }
@@ -238,7 +268,7 @@ async fn of_a_long_gap_each_number_that_comes_after_all_is_a_dead_letter_once() 
     bench.deliver(&change("lobby", 1), Came::First).await.unwrap();
     let behind = change("lobby", 150);
     bench.deliver(&behind, Came::First).await.unwrap();
-    bench.deliver(&behind, Came::ForGap { repeated: false }).await.unwrap();
+    bench.deliver(&behind, Came::ForGap { repeated: false, still: 0 }).await.unwrap();
     assert_eq!(bench.said(), [1, 150]);
     bench.sent();
     for late in [2, 7, 149] {
@@ -304,20 +334,82 @@ async fn a_lane_waits_at_its_beginning_as_long_as_later_and_where_it_is_new_to_u
 }
 
 #[tokio::test]
+async fn a_lane_goes_on_without_what_was_taken_up_and_left_and_who_puts_that_back_has_it_done() {
+    let bench = Bench::set_up().await;
+    let [first, second] = [1, 2].map(|seq| change("lobby", seq));
+    let after = Some(Duration::from_secs(60));
+    bench.fails(Failure::Retry { after, reason: "not now".into(), credentials: false });
+    bench.deliver(&first, Came::First).await.unwrap();
+    assert!(bench.sent()[0]["again"].is_object(), "it is put off");
+    bench.deliver(&second, Came::First).await.unwrap();
+    let again = |still| Came::ForGap { repeated: false, still };
+    // The reminder comes now and then, while the first is still to come back.
+    bench.deliver(&second, again(9)).await.unwrap();
+    assert_eq!(bench.sent().pop().unwrap()["gap"]["still"], Value::Null, "it is not overdue");
+
+    // What comes for the first fails each time, and ends in the queue's own dead letters.
+    bench.overdue(&first).await;
+    for still in 0..lanes::DESERTED - 1 {
+        bench.deliver(&second, again(still)).await.unwrap();
+        assert_eq!(bench.sent().pop().unwrap()["gap"]["still"], still + 1);
+    }
+    assert_eq!(bench.said(), Vec::<u64>::new());
+    bench.deliver(&second, again(lanes::DESERTED - 1)).await.unwrap();
+    assert_eq!(bench.said(), [2]);
+    bench.deliver(&first, Came::First).await.unwrap();
+    assert_eq!(bench.said()[..2], [2, 1]);
+    bench.emulator.stop().await;
+}
+
+#[tokio::test]
+async fn what_nobody_could_read_is_read_anew_when_it_is_put_back() {
+    let bench = Bench::set_up().await;
+    let first = json_of(&change("lobby", 1));
+    let unknown = first.replace("RoomChanged", "RoomRebuilt");
+    bench.batch(std::slice::from_ref(&unknown), 1).await;
+    let letter = bench.sent().pop().expect("a dead letter");
+    for _ in ["once", "and again"] {
+        bench.batch(&[json!({ "switchboard": letter }).to_string()], 1).await;
+        let again = bench.sent().pop().expect("it is still unknown");
+        assert_eq!(again["dead-letter"]["reason"], letter["dead-letter"]["reason"], "and says so as before");
+    }
+    // A later version knows it.
+    let known = json!({ "switchboard": letter }).to_string().replace("RoomRebuilt", "RoomChanged");
+    bench.batch(&[known], 1).await;
+    assert_eq!((bench.said(), bench.sent()), (vec![1], Vec::new()));
+    bench.emulator.stop().await;
+}
+
+#[tokio::test]
 async fn a_timer_that_cannot_be_decided_now_fires_later_and_once() {
     let bench = Bench::set_up().await;
-    let due = crate::now();
-    let set = TimerChange::Set { key: "tick".into(), due, body: "{}".into() };
-    let (steps, _) = deciding::timer_steps(&bench.settler, &[set]);
-    let written = bench.settler.table.commit(&steps, &[], due).await;
-    written.map_err(crate::store::NotCommitted::failure).unwrap();
-
+    let due = bench.set_a_timer().await;
     bench.fails(Failure::retry("not now"));
-    bench.settler.timer("tick", due, false).await.unwrap();
+    bench.settler.timer("tick", due, None, false).await.unwrap();
     let reminder = bench.sent().pop().expect("it is reminded of");
-    assert_eq!(reminder["timer"], json!({ "key": "tick", "due": due }), "the same timer");
-    bench.settler.timer("tick", due, false).await.unwrap();
-    bench.settler.timer("tick", due, false).await.unwrap();
+    assert_eq!((&reminder["timer"]["key"], &reminder["timer"]["due"]), (&json!("tick"), &json!(due)));
+    assert_eq!(reminder["timer"]["tried"][0], 1, "it is counted");
+    bench.settler.timer("tick", due, None, false).await.unwrap();
+    bench.settler.timer("tick", due, None, false).await.unwrap();
     assert_eq!(bench.said(), [1], "it has fired once");
+    bench.emulator.stop().await;
+}
+
+#[tokio::test]
+async fn a_timer_that_is_never_decided_is_a_dead_letter_and_fires_when_that_is_put_back() {
+    let bench = Bench::set_up().await;
+    let due = bench.set_a_timer().await;
+    bench.fails(Failure::retry("not now"));
+    let tried = Some((switchboard_hosts::again::DOOR_POLICY.attempts - 1, due));
+    bench.settler.timer("tick", due, tried, false).await.unwrap();
+    let letter = bench.sent().pop().expect("a dead letter");
+    assert_eq!(letter["dead-letter"]["timer"], json!({ "key": "tick", "due": due, "body": "{}" }));
+    bench.settler.timer("tick", due, None, false).await.unwrap();
+    assert_eq!(bench.said(), Vec::<u64>::new(), "it is given up");
+    for _ in ["once", "and again"] {
+        bench.batch(&[json!({ "switchboard": letter }).to_string()], 1).await;
+    }
+    let said: BTreeSet<String> = bench.ids().into_iter().collect();
+    assert_eq!(said.len(), 1, "it has fired, whatever comes twice is the same");
     bench.emulator.stop().await;
 }

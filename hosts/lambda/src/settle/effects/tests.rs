@@ -10,6 +10,7 @@ use switchboard_stories::aws::Emulator;
 use tokio::sync::Semaphore;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::super::record::Letterhead;
 use super::*;
 use crate::Clients;
 use crate::blobs::Bucket;
@@ -22,6 +23,8 @@ use crate::notices::Topics;
 struct Echo {
     /// What was done, looked for and settled.
     deeds: Mutex<Vec<String>>,
+    /// Since when it was last looked for.
+    since: Mutex<Option<Timestamp>>,
 }
 
 const DECLARATION: Declaration = Declaration { name: "echo", doors: &[], listeners: &[] };
@@ -58,8 +61,14 @@ impl Bridge for Echo {
         Report::new(&"done")
     }
 
-    async fn find(&self, effect: &Effect, _: Timestamp, _: &Ports<'_>) -> Result<Option<Report>, Failure> {
+    async fn find(
+        &self,
+        effect: &Effect,
+        since: Timestamp,
+        _: &Ports<'_>,
+    ) -> Result<Option<Report>, Failure> {
         self.note("looked for", effect);
+        *self.since.lock().unwrap() = Some(since);
         let happened = effect.destination.contains("happened");
         happened.then(|| Report::new(&"found")).transpose()
     }
@@ -100,17 +109,14 @@ impl MakeWriter<'_> for Log {
     }
 }
 
-#[tokio::test]
-async fn what_is_not_wanted_any_more_is_looked_for_where_it_may_have_happened_and_not_done_elsewhere() {
-    let emulator = Emulator::start(false).await;
+async fn function(emulator: &Emulator, echo: &Arc<Echo>) -> Settler {
     let clients = Clients::for_tests(&emulator.endpoint());
     let table = crate::store::tests::table(&clients, "echo").await;
-    let echo = Arc::new(Echo::default());
-    let settler = Settler {
-        bridge: Arc::clone(&echo) as Arc<dyn Bridge>,
+    Settler {
+        bridge: Arc::clone(echo) as Arc<dyn Bridge>,
         policy: DOOR_POLICY,
         ordered: false,
-        table: table.clone(),
+        table,
         bus: Bus::new(clients.events.clone(), "none"),
         queue: None,
         errands: None,
@@ -124,7 +130,15 @@ async fn what_is_not_wanted_any_more_is_looked_for_where_it_may_have_happened_an
         turns: Arc::new(Semaphore::new(1)),
         credentials: Arc::default(),
         until: Instant::now() + Duration::from_secs(300),
-    };
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_wanted_any_more_is_looked_for_where_it_may_have_happened_and_not_done_elsewhere() {
+    let emulator = Emulator::start(false).await;
+    let echo = Arc::new(Echo::default());
+    let settler = function(&emulator, &echo).await;
+    let table = settler.table.clone();
     let origin = Origin { listener: "echo".to_owned(), arrival: ArrivalId::from_text("one") };
     let now = crate::now();
     for (index, (destination, state)) in [
@@ -167,5 +181,29 @@ async fn what_is_not_wanted_any_more_is_looked_for_where_it_may_have_happened_an
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let counted = log.matches("effects_tried_again_unsure").count();
     assert_eq!(counted, 1, "what was only looked for was not tried again\n{log}");
+    emulator.stop().await;
+}
+
+#[tokio::test]
+async fn what_may_have_happened_before_it_was_given_up_is_looked_for_since_then_when_it_is_put_back() {
+    let emulator = Emulator::start(false).await;
+    let echo = Arc::new(Echo::default());
+    let settler = function(&emulator, &echo).await;
+    let origin = Origin { listener: "echo".to_owned(), arrival: ArrivalId::from_text("one") };
+    let now = crate::now();
+    let first = now.minus(Duration::from_secs(2 * 86_400));
+    let mut row = EffectRow::new("e#0".to_owned(), Effect::new("happened", &"a body").unwrap(), first);
+    let head = Letterhead::of(&Failure::unsure("no answer"));
+    (row.state, row.unsure, row.attempts) = (State::Dead, true, 250);
+    row.dead = Some(Letterhead { told: true, ..head });
+    let step = row.save(&settler.table, &origin, now).unwrap();
+    settler.table.commit(&[step], &[], now).await.map_err(NotCommitted::failure).unwrap();
+
+    settler.redrive(&origin).await.unwrap();
+    assert_eq!(echo.deeds_of("happened"), ["looked for: happened", "ended as found: happened"]);
+    assert_eq!(*echo.since.lock().unwrap(), Some(first));
+    let record = Record::load(&settler.table, &origin).await.unwrap();
+    let [row] = &record.effects[..] else { panic!("{record:?}") };
+    assert!(row.attempts == 0 && row.anew >= now, "its age is counted anew: {row:?}");
     emulator.stop().await;
 }
