@@ -233,6 +233,7 @@ impl House {
     pub async fn close(self) {
         let letters = self.settle().await;
         assert!(letters.is_empty(), "dead letters nobody asked for: {letters:#?}");
+        self.refused_nothing().await;
         self.end().await;
     }
 
@@ -244,7 +245,19 @@ impl House {
         let fits = reasons.len() == expected.len()
             && reasons.iter().zip(expected).all(|(reason, words)| reason.contains(words));
         assert!(fits, "expected dead letters {expected:#?}\nfound {letters:#?}");
+        self.refused_nothing().await;
         self.end().await;
+    }
+
+    /// Of the deployed house: each function may do what it had to do.
+    async fn refused_nothing(&self) {
+        let Some(stack) = self.hub.stack() else { return };
+        let log = stack.ask("logs").await.to_string();
+        let refusal = log
+            .split("\\n")
+            .flat_map(|line| line.split("\",\""))
+            .find(|line| line.contains("AccessDenied") || line.contains("not authorized"));
+        assert!(refusal.is_none(), "a function was refused: {refusal:?}");
     }
 
     /// Ends the hub cleanly, whatever is left over. Its log knows no secret and nobody's number.

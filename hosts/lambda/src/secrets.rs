@@ -1,6 +1,8 @@
 //! Secrets by reference: by their names, in the Parameter Store or in the Secrets Manager. A function's role may read
 //! those that its environment names, one by one.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -8,6 +10,9 @@ use serde_json::{Value, json};
 use switchboard_core::Failure;
 
 use crate::signed::{Signer, beginning};
+
+/// How long AWS is asked again that cannot answer now. A start may take ten seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where a secret is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +58,7 @@ impl<'a> Kept<'a> {
     /// # Errors
     /// That it is not there, or may not be read, with the mend.
     pub(crate) async fn read(self, signer: &Signer) -> Result<String> {
-        match self.found(self.ask(signer, true).await?, "let the function's role read it")? {
+        match self.found(self.ask_patiently(signer).await?, "let the function's role read it")? {
             Value::String(text) if self.is_plain(&text) => Ok(text),
             Value::String(_) => {
                 bail!("the {} is a JSON object — to mend it: keep the plain text in it", self.name())
@@ -68,6 +73,21 @@ impl<'a> Kept<'a> {
     /// What is wrong, with the mend.
     pub(crate) async fn look(self, signer: &Signer) -> Result<()> {
         self.found(self.ask(signer, false).await?, "use credentials that may look at it").map(|_| ())
+    }
+
+    /// Asks again for some seconds where AWS has too much to do: the Parameter Store takes forty requests a second of an
+    /// account, and each of many functions that start at once asks for its three.
+    /// <https://docs.aws.amazon.com/general/latest/gr/ssm.html>
+    async fn ask_patiently(self, signer: &Signer) -> Result<(u16, Bytes), Failure> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.ask(signer, true).await {
+                Err(Failure::Retry { .. }) if Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_secs(1).mul_f64(rand::random())).await;
+                }
+                answered => return answered,
+            }
+        }
     }
 
     /// Asks for it, in the clear or only whether it is there.
@@ -124,6 +144,12 @@ impl<'a> Kept<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::extract::State;
+    use axum::http::StatusCode;
     use switchboard_stories::aws::Emulator;
 
     use super::*;
@@ -136,6 +162,23 @@ mod tests {
         assert_eq!(at("SWITCHBOARD_CONFIGURATION", Some("SecretsManager")), Kept::Parameter("/x"));
         assert_eq!(at("SLACK_BOT_TOKEN", Some("ParameterStore")), Kept::Parameter("/x"));
         assert_eq!(at("SLACK_BOT_TOKEN", None), Kept::Parameter("/x"));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_has_too_much_to_do_is_asked_again() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let answer = |State(asked): State<Arc<AtomicUsize>>| async move {
+            // Three times the signer's own attempts.
+            match asked.fetch_add(1, Ordering::Relaxed) {
+                0..9 => (StatusCode::BAD_REQUEST, json!({ "__type": "ThrottlingException" }).to_string()),
+                _ => (StatusCode::OK, json!({ "Parameter": { "Value": "a secret" } }).to_string()),
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let signer = Clients::for_tests(&format!("http://{}", listener.local_addr().unwrap())).signer;
+        let app = Router::new().fallback(answer).with_state(asked);
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        assert_eq!(Kept::Parameter("/x").read(&signer).await.unwrap(), "a secret");
     }
 
     #[tokio::test]

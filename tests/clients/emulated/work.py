@@ -85,16 +85,17 @@ def give_again(function, body):
 
 
 def end_waits(table):
-    """Makes every effect of a bridge that waits for its next attempt due now."""
+    """Makes every effect of a bridge that waits for its next attempt due now: how many."""
     name = resources()[table]
-    for row in scan(name):
-        if row.get("st") == "waiting":
-            client("dynamodb").update_item(
-                TableName=name,
-                Key={key: {"S": row[key]} for key in ("pk", "sk")},
-                UpdateExpression="SET due = :now",
-                ExpressionAttributeValues={":now": {"N": str(int(time.time() * 1000))}},
-            )
+    waiting = [row for row in scan(name) if row.get("st") == "waiting"]
+    for row in waiting:
+        client("dynamodb").update_item(
+            TableName=name,
+            Key={key: {"S": row[key]} for key in ("pk", "sk")},
+            UpdateExpression="SET due = :now",
+            ExpressionAttributeValues={":now": {"N": str(int(time.time() * 1000))}},
+        )
+    return len(waiting)
 
 
 def put_off(listener, event, seconds):

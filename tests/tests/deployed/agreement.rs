@@ -141,18 +141,6 @@ fn unwatched(handlers: &BTreeSet<&str>, watched: &Value) -> Vec<String> {
     missing
 }
 
-/// A metric-math alarm holds ten metrics at most, and CloudFormation fails where one has more; the emulator has none.
-/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-limits.html>
-#[test]
-fn no_alarm_adds_up_more_metrics_than_cloudwatch_takes() {
-    let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
-    for alarm in template.split("Type: AWS::CloudWatch::Alarm\n").skip(1) {
-        let alarm = alarm.split(" Type: AWS::").next().unwrap_or_default();
-        let metrics = alarm.matches("MetricStat:").count();
-        assert!(metrics <= 10, "{metrics} metrics in one alarm:\n{alarm}");
-    }
-}
-
 /// Where a name is not written out, what stands for the rest; docs/aws.md gives the reason of each.
 const OPEN_NAMES: [&str; 8] = [
     "Log.Arn}:*\"",

@@ -1,7 +1,7 @@
 //! What a function may ask of its own queue, done once: to come back to what has to wait.
 
 use serde_json::{Value, json};
-use switchboard_stories::House;
+use switchboard_stories::{House, until};
 
 use super::logical;
 use crate::stack;
@@ -51,6 +51,27 @@ pub(super) async fn tour(house: &House, other_policy: &str) {
     give(house, "moderation.gate", &edited).await;
     assert_eq!(stack(house).ask("wake-early").await, json!(1));
     house.hub.quiet().await;
+}
+
+/// A text that its carrier does not take for a reason that may pass is sent once more, in a while.
+pub(crate) async fn not_taken(house: &House, from: &str, to: &str, word: &str) {
+    let ends = |end: &str| json!({ "to": to, "statuses": ["sent", end], "error_code": 30008 });
+    house.control("POST", "/twilio/carrier", ends("undelivered")).await;
+    house.text(from, word).await;
+    let over = json!({ "do": "end-waits", "table": "SmsTable" });
+    until("it waits", || async { stack(house).ask_with(over.clone()).await != json!(0) }).await;
+    house.control("POST", "/twilio/carrier", ends("delivered")).await;
+    let errand = || async {
+        let journal = stack(house).ask("journal").await;
+        let mut events = journal.as_array().expect("events").iter();
+        events.find(|event| event["detail"]["payload"]["again"]["to"] == to).cloned()
+    };
+    until("the journal has it", || async { errand().await.is_some() }).await;
+    give(house, "sms.intake", &errand().await.expect("an errand")).await;
+    until("it came twice", || async {
+        house.heard(to).await.iter().filter(|text| text.contains(word)).count() == 2
+    })
+    .await;
 }
 
 /// An event like that one that nobody has heard, so much further in its lane.

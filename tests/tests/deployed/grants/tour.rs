@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use switchboard_rules::wiring::Wiring;
 use switchboard_stories::{ANN, BOB, CHANNEL, House, PUBLIC, until};
 
-use super::logical;
+use super::{later, logical};
 use crate::stack;
 
 /// Everything that a function may do is done once.
@@ -41,6 +41,7 @@ pub(super) async fn tour(house: &House) {
     house.hub.quiet().await;
     let reaction = json!({ "user": "U0ANN", "ts": ts, "name": "eyes" });
     house.control("POST", &format!("/slack/channels/{CHANNEL}/react"), reaction).await;
+    later::not_taken(house, BOB, ANN, "can you hear me").await;
     // A page posts, and what it posted is retracted.
     let post = json!({ "id": "1", "name": "Zoe", "text": "from a page" });
     let mut posted = Value::Null;

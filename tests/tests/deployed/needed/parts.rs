@@ -9,7 +9,7 @@ use switchboard_rules::wiring::Wiring;
 use switchboard_stories::chat::Guest;
 use switchboard_stories::{House, PUBLIC, until};
 
-use crate::grants::later::{PUT_OFF_S, again as another, give};
+use crate::grants::later::{PUT_OFF_S, again as another, give, not_taken};
 use crate::rooms::{self, Place};
 
 /// A story under way.
@@ -21,7 +21,7 @@ pub(super) type Part = for<'a> fn(&'a House, &'a Place) -> Told<'a>;
 pub(super) const WAITS: &str = "what has to wait";
 
 /// All, with a name.
-pub(super) const PARTS: [(&str, Part); 12] = [
+pub(super) const PARTS: [(&str, Part); 13] = [
     ("a text", |house, place| Box::pin(text(house, place))),
     ("a picture from a phone", |house, place| Box::pin(picture(house, place))),
     ("a file from Slack", |house, place| Box::pin(file(house, place))),
@@ -30,6 +30,9 @@ pub(super) const PARTS: [(&str, Part); 12] = [
     ("a page's post, taken back", |house, place| Box::pin(page(house, place))),
     ("everything once more", |house, place| Box::pin(again(house, place))),
     ("providers that fail", |house, place| Box::pin(failing(house, place))),
+    ("a text that is not taken", |house, place| {
+        Box::pin(not_taken(house, &place.ann, &place.bob, &place.word))
+    }),
     ("poison", |house, place| Box::pin(poison(house, place))),
     ("an edit before its message", |house, place| Box::pin(early(house, place))),
     ("the chat", |house, place| Box::pin(chat(house, place))),
