@@ -246,7 +246,9 @@ async fn waits(house: &House, place: &Place) {
     let journal = stack.ask("journal").await;
     let journal = journal.as_array().expect("events");
     let like = |said: &str, source: &str| {
-        let fits = |event: &&Value| event["detail-type"] == said && event["source"] == source;
+        let errand = |event: &Value| event["detail"]["payload"]["again"].is_object();
+        let fits =
+            |event: &&Value| event["detail-type"] == said && event["source"] == source && !errand(event);
         journal.iter().find(fits).unwrap_or_else(|| panic!("no {said} of {source}"))
     };
     // Nothing is as far in a lane as this, and so nothing comes behind it.
