@@ -11,6 +11,7 @@ use switchboard_core::Bridge;
 mod file_type;
 pub mod settings;
 pub use settings::{ConfigError, Keys, Settings};
+mod unreadable;
 
 pub mod moderation;
 pub mod slack;

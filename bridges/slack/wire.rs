@@ -12,6 +12,7 @@ use switchboard_core::id::MAX_ID_BYTES;
 use switchboard_core::message::MAX_ATTACHMENTS;
 
 use super::said::{Author, Happened, Mark, Reacted, Said, SlackFile, SlackTs};
+use crate::unreadable;
 
 /// Most of a text that is read, in bytes as JSON, entities and tokens included: an event of ours holds it.
 const MAX_WIRE_TEXT_BYTES: usize = 160_000;
@@ -115,10 +116,8 @@ fn read<T: DeserializeOwned>(json: &str) -> Result<T, Failure> {
     serde_json::from_str(json).map_err(|error| unreadable(&error))
 }
 
-/// Says where it cannot be read, not what stands there: that may be somebody's words.
 fn unreadable(error: &serde_json::Error) -> Failure {
-    let (line, column) = (error.line(), error.column());
-    Failure::refuse(400, format!("not an event of Slack's: {:?} at {line}:{column}", error.classify()))
+    Failure::refuse(400, format!("not an event of Slack's: {}", unreadable::fault(error)))
 }
 
 /// Reads the body of `/slack/events`.
