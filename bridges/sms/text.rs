@@ -1,7 +1,7 @@
 //! The words of a text as a phone shows them.
 
 use switchboard_core::message::{MAX_ATTACHMENTS, MAX_NAME_CHARS};
-use switchboard_core::{Attachment, BlobId, PhoneNumber};
+use switchboard_core::{Attachment, PhoneNumber};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::media;
@@ -94,7 +94,7 @@ pub(super) fn with_files<'a>(
     text: &str,
     files: &'a [Attachment],
     links: bool,
-) -> (String, Vec<(&'a BlobId, &'a Attachment)>) {
+) -> (String, Vec<&'a Attachment>) {
     let mut sendable = Vec::new();
     let mut notes = String::new();
     let mut bytes = 0;
@@ -106,9 +106,9 @@ pub(super) fn with_files<'a>(
                 Some("a kind of file that phones do not take")
             }
             Some(_) if bytes + file.size > media::MAX_SENT_BYTES => Some("too large for phones"),
-            Some(blob) => {
+            Some(_) => {
                 bytes += file.size;
-                sendable.push((blob, file));
+                sendable.push(file);
                 None
             }
         };
