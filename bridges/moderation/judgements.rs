@@ -75,6 +75,19 @@ fn of_a_word_and_its_beginning_in_two_lists_the_stricter_one_decides() {
 }
 
 #[test]
+fn a_blocked_host_is_found_however_it_is_written() {
+    let policy = Policy::from_toml("policy.toml", "blocked_hosts = ['evil.shop', 'evil.com']").unwrap();
+    for text in ["see evil.shop now", "see evil.shop?x=1", "https://evil%2Ecom/x", "good.com,evil.com"] {
+        let verdict = policy.judge_text(None, text);
+        assert_eq!(
+            (verdict.decision, verdict.reasons[0].rule.as_str()),
+            (Decision::Block, "blocked_host"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_room_may_have_rules_of_its_own() {
     let attic = "attic".parse().unwrap();
     for (text, whole, there) in [
