@@ -9,6 +9,7 @@ use std::sync::Arc;
 use switchboard_core::Bridge;
 
 mod file_type;
+mod provider;
 pub mod settings;
 pub use settings::{ConfigError, Keys, Settings};
 mod unreadable;

@@ -24,10 +24,10 @@ const MAX_REACTION_CHARS: usize = 80;
 /// The metadata type of our posts.
 pub(super) const MARK: &str = "switchboard_message";
 
-/// Is it an id such as `C024BE91L`, and not a name such as `#general`?
-pub(super) fn is_channel_id(text: &str) -> bool {
+/// Is it an id such as `C024BE91L`, beginning with one of `kinds`, and not a name such as `#general`?
+pub(super) fn is_id(text: &str, kinds: &[char]) -> bool {
     text.len() >= 2
-        && text.starts_with(['C', 'G', 'D'])
+        && text.starts_with(kinds)
         && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
