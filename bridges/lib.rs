@@ -9,8 +9,10 @@ use std::sync::Arc;
 use switchboard_core::Bridge;
 
 mod file_type;
+mod provider;
 pub mod settings;
 pub use settings::{ConfigError, Keys, Settings};
+mod unreadable;
 
 pub mod moderation;
 pub mod slack;

@@ -55,6 +55,39 @@ fn the_strictest_rule_decides_and_a_reason_holds_no_more_than_the_rules_word() {
 }
 
 #[test]
+fn of_a_word_and_its_beginning_in_two_lists_the_stricter_one_decides() {
+    for (rules, text, decision, rule) in [
+        ("lists = { abuse = 'hold' }\nblocked_words = ['fuck']", "fuck", Decision::Block, "blocked_word"),
+        ("lists = { abuse = 'hold' }\nblocked_words = ['fuck']", "fucker", Decision::Hold, "abuse"),
+        (
+            "blocked_words = ['bitcoin']\nheld_words = ['bitcoin*']",
+            "b1tcoin",
+            Decision::Block,
+            "blocked_word",
+        ),
+        ("blocked_words = ['bitcoin']\nheld_words = ['bitcoin*']", "bitcoins", Decision::Hold, "held_word"),
+        ("blocked_words = ['bitcoin*']\nheld_words = ['bitcoin']", "bitcoin", Decision::Block, "held_word"),
+    ] {
+        let verdict = Policy::from_toml("policy.toml", rules).unwrap().judge_text(None, text);
+        assert_eq!(verdict.decision, decision, "{rules} {text}");
+        assert!(verdict.reasons.iter().any(|reason| reason.rule == rule), "{rules} {text}: {verdict:?}");
+    }
+}
+
+#[test]
+fn a_blocked_host_is_found_however_it_is_written() {
+    let policy = Policy::from_toml("policy.toml", "blocked_hosts = ['evil.shop', 'evil.com']").unwrap();
+    for text in ["see evil.shop now", "see evil.shop?x=1", "https://evil%2Ecom/x", "good.com,evil.com"] {
+        let verdict = policy.judge_text(None, text);
+        assert_eq!(
+            (verdict.decision, verdict.reasons[0].rule.as_str()),
+            (Decision::Block, "blocked_host"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_room_may_have_rules_of_its_own() {
     let attic = "attic".parse().unwrap();
     for (text, whole, there) in [

@@ -1,18 +1,20 @@
 //! The hosts that a text leads to, written plainly or disguised.
 //!
 //! Found are `scheme://host`, `www.host`, and bare hosts whose last label is a domain in common use. Top-level
-//! domains that are also words or file endings (`.it`, `.md`) count only before a path or after `www.`,
-//! so that "do.it" is none. Mail addresses are not links.
+//! domains that are also words or file endings (`.it`, `.md`) count only before a path or a query or after `www.`,
+//! so that "do.it" is none; or in a host that the operator has named. Mail addresses are not links.
 //!
-//! Disguised are `hxxp://`, `example[.]com`, `example (dot) com` and `example dot com`: their writer wanted them
-//! read by people and not by this. Look-alikes are hosts with letters of another script that are drawn like
+//! Disguised are `hxxp://`, `example[.]com`, `example (dot) com`, `example dot com` and `https://example%2Ecom`:
+//! their writer wanted them read by people, or by a browser, and not by this. Look-alikes are hosts with letters of another script that are drawn like
 //! Latin ones, in plain or in punycode (`xn--…`). Both are at least held, whatever the policy says of links.
 //!
 //! Domains: <https://www.iana.org/domains/root/db>. Punycode: RFC 3492 and UTS 46, through `idna`.
 
+use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+use super::config::Host;
 use super::normalise::{is_unseen, looks_like};
 
 /// A host in a text.
@@ -40,8 +42,8 @@ const DOMAINS: &[&str] = &[
 const ARTICLES: &[&str] =
     &["the", "a", "an", "of", "and", "old", "first", "some", "any", "this", "that", "in", "every"];
 
-/// All hosts of a text.
-pub(super) fn links(text: &str) -> Vec<Link> {
+/// All hosts of a text; those that are `named` also where nothing but their name tells that they are hosts.
+pub(super) fn links(text: &str, named: &[Host]) -> Vec<Link> {
     // Most texts have none of what every host has.
     if text.is_ascii()
         && !text.contains(['.', ':'])
@@ -52,7 +54,7 @@ pub(super) fn links(text: &str) -> Vec<Link> {
         return Vec::new();
     }
     let clean = clean(text);
-    let mut scan = Scan { text: &clean, links: Vec::new() };
+    let mut scan = Scan { text: &clean, named, links: Vec::new() };
     scan.all();
     scan.links
 }
@@ -93,6 +95,7 @@ fn clean(text: &str) -> String {
 
 struct Scan<'a> {
     text: &'a str,
+    named: &'a [Host],
     links: Vec<Link>,
 }
 
@@ -124,8 +127,10 @@ impl<'a> Scan<'a> {
             }
             at = end;
             let mail = text[..start].ends_with('@') || text[end..].starts_with('@');
-            if !mail && self.bare(run, text[end..].starts_with('/')) {
-                at = skip_link(text, end);
+            let more_follows = goes_on(&text[end..]);
+            if !mail && self.bare(run, more_follows) {
+                // Without a path the link ends here: "example.com,example.net".
+                at = if more_follows { skip_link(text, end) } else { end };
             } else if last == "dot" && self.spelt_out(before_last, run) {
                 self.add(&format!("{before_last}{HIDDEN_DOT}{}", run.trim_matches('.')), true);
             }
@@ -134,13 +139,15 @@ impl<'a> Scan<'a> {
     }
 
     /// A host without a scheme, if this is one.
-    fn bare(&mut self, run: &'a str, path_follows: bool) -> bool {
+    fn bare(&mut self, run: &'a str, more_follows: bool) -> bool {
         let run = run.trim_matches(|c| matches!(c, '.' | '-' | '_'));
         let Some((rest, domain)) = run.rsplit_once(['.', HIDDEN_DOT]) else { return false };
-        let named = run.starts_with("www.") && rest.len() > 4;
+        let www = run.starts_with("www.") && rest.len() > 4;
         let letters = domain.chars().count() >= 2 && domain.chars().all(char::is_alphabetic);
-        let domain_is_one =
-            DOMAINS.contains(&domain) || domain.starts_with("xn--") || (letters && (path_follows || named));
+        let domain_is_one = DOMAINS.contains(&domain)
+            || domain.starts_with("xn--")
+            || (letters && (more_follows || www))
+            || self.is_named(run);
         let letter_before = rest.chars().any(char::is_alphanumeric);
         if domain_is_one && letter_before {
             self.add(run, false);
@@ -153,20 +160,46 @@ impl<'a> Scan<'a> {
         let domain = after.trim_matches('.');
         before.chars().filter(|c| c.is_alphanumeric()).count() >= 2
             && !ARTICLES.contains(&before)
-            && DOMAINS.contains(&domain)
+            && (DOMAINS.contains(&domain) || self.is_named(&format!("{before}.{domain}")))
+    }
+
+    /// Is it a host that the operator has named, or below one?
+    fn is_named(&self, run: &str) -> bool {
+        !self.named.is_empty() && {
+            let host = seen(run);
+            self.named.iter().any(|named| is_below(&host, &named.0))
+        }
     }
 
     fn add(&mut self, host: &str, disguised: bool) {
-        let disguised = disguised || host.contains(HIDDEN_DOT);
-        let host = host.replace(HIDDEN_DOT, ".");
-        let host = host.trim_matches(|c| matches!(c, '.' | ',' | ';' | '!' | '\'' | '*' | ']'));
+        let decoded = percent_decode_str(host).decode_utf8_lossy();
+        let disguised = disguised || host.contains(HIDDEN_DOT) || decoded != host;
+        let host = seen(&decoded);
         if host.is_empty() {
             return;
         }
-        let host = if host.contains("xn--") { idna::domain_to_unicode(host).0 } else { host.to_owned() };
         let look_alike = !host.is_ascii() && host.split('.').any(is_look_alike);
         self.links.push(Link { host, disguised, look_alike });
     }
+}
+
+/// A host as its reader sees it, and without what only stands beside it.
+fn seen(host: &str) -> String {
+    let host = host.replace(HIDDEN_DOT, ".");
+    let host = host.trim_matches(|c| matches!(c, '.' | ',' | ';' | '!' | '\'' | '*' | ']'));
+    match host.is_ascii() && !host.contains("xn--") {
+        true => host.to_ascii_lowercase(),
+        false => idna::domain_to_unicode(host).0,
+    }
+}
+
+/// Does a link go on after its host, by a path, a query or a fragment, be there a port or none? After "main.rs?" and
+/// "main.rs:42" nothing goes on.
+fn goes_on(after: &str) -> bool {
+    let after =
+        after.strip_prefix(':').map_or(after, |port| port.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let query = after.strip_prefix(['?', '#']);
+    after.starts_with('/') || query.is_some_and(|query| query.starts_with(char::is_alphanumeric))
 }
 
 /// Where the link that goes on here has ended: its path and query are no hosts.
@@ -194,7 +227,12 @@ mod tests {
 
     /// `host`, with `?` after a disguised and `!` after a look-alike one.
     fn check(text: &str, expected: &[&str]) {
-        let found: Vec<String> = links(text)
+        check_named(&[], text, expected);
+    }
+
+    fn check_named(named: &[&str], text: &str, expected: &[&str]) {
+        let named: Vec<Host> = named.iter().map(|host| Host::try_from((*host).to_owned()).unwrap()).collect();
+        let found: Vec<String> = links(text, &named)
             .into_iter()
             .map(|link| {
                 let marks = [(link.disguised, "?"), (link.look_alike, "!")];
@@ -216,6 +254,18 @@ mod tests {
         check("ｅｘａｍｐｌｅ．ｃｏｍ exam\u{200b}ple.com", &["example.com", "example.com"]);
         check("http://[::1]/ http://192.0.2.1/x", &["[", "192.0.2.1"]);
         check("münchen.de 例え.jp", &["münchen.de", "例え.jp"]);
+        check("evil.shop?x=1 evil.shop#a.b evil.shop:80/c.com", &["evil.shop", "evil.shop", "evil.shop"]);
+        check("example.com,example.net", &["example.com", "example.net"]);
+    }
+
+    #[test]
+    fn a_host_that_the_operator_has_named_is_found_wherever_it_stands() {
+        let check = |text, expected| check_named(&["evil.shop", "münchen.shop"], text, expected);
+        check("see evil.shop now", &["evil.shop"]);
+        check("Evil.Shop! (www2.evil.shop:8080)", &["evil.shop", "www2.evil.shop"]);
+        check("evil[.]shop, evil dot shop", &["evil.shop?", "evil.shop?"]);
+        check("xn--mnchen-3ya.shop", &["münchen.shop"]);
+        check("good.shop notevil.shop evil.shopping ann@evil.shop", &[]);
     }
 
     #[test]
@@ -226,6 +276,8 @@ mod tests {
             &["example.com?", "example.com?", "example.com?"],
         );
         check("visit example dot com today", &["example.com?"]);
+        check("https://evil%2Ecom/x http://%65vil%EF%BC%8ECOM", &["evil.com?", "evil.com?"]);
+        check("https://%s/x https://100%.com", &["%s", "100%.com"]);
         check("https://pаypal.com https://аррӏе.com", &["pаypal.com!", "аррӏе.com!"]);
         check("xn--80ak6aa92e.com", &["аррӏе.com!"]);
         check("https://xn--mnchen-3ya.de", &["münchen.de"]);
@@ -237,6 +289,7 @@ mod tests {
             "do.it",
             "end.Then go",
             "readme.md main.rs node.js",
+            "main.rs:42 main.rs: see main.rs? (main.rs)",
             "ann@example.com",
             "1.2.3",
             "e.g. i.e. p.m.",

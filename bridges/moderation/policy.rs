@@ -257,7 +257,7 @@ impl Rules {
         {
             verdict.found(Decision::Block, "length", format!("more than {limit} characters"));
         }
-        for link in links::links(text) {
+        for link in links::links(text, &self.blocked_hosts) {
             self.judge_link(&link, verdict);
         }
         self.lexicon.judge(text, verdict)

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use switchboard_core::id::MAX_ID_BYTES;
 use switchboard_core::{ArrivalId, Failure, MessageId};
 
+use crate::unreadable;
+
 /// What an operator wants done with a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Order {
@@ -71,8 +73,9 @@ pub(super) fn read_order(request: &http::Request<Bytes>) -> Result<Order, Failur
     if message.is_empty() || message.len() > MAX_ID_BYTES || !message.bytes().all(plain) {
         return Err(Failure::refuse(404, "no such message"));
     }
-    let body: Body = serde_json::from_slice(request.body())
-        .map_err(|error| Failure::refuse(400, format!("the body is not {{id}}: {error}")))?;
+    let body: Body = serde_json::from_slice(request.body()).map_err(|error| {
+        Failure::refuse(400, format!("the body is not {{id}}: {}", unreadable::fault(&error)))
+    })?;
     if body.id.is_empty() || body.id.len() > MAX_ID_BYTES {
         return Err(Failure::refuse(400, format!("id has 1 to {MAX_ID_BYTES} bytes")));
     }

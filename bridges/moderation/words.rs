@@ -133,10 +133,10 @@ impl Words {
             }
             for walk in &next {
                 let place = &self.places[walk.place as usize];
-                let entry = place.stem.or(if glyph.ends { place.word } else { None });
-                if let Some(entry) = entry.filter(|_| walk.is_word()) {
-                    found.push(Found { entry, first: walk.first, last: at });
-                }
+                let word = place.word.filter(|_| glyph.ends);
+                // Both: which of them is the stricter one only their lists know.
+                let entries = place.stem.into_iter().chain(word).filter(|_| walk.is_word());
+                found.extend(entries.map(|entry| Found { entry, first: walk.first, last: at }));
             }
             std::mem::swap(&mut walks, &mut next);
             next.clear();

@@ -9,7 +9,7 @@ use switchboard_core::{Failure, MessageId, Ports, Timestamp};
 use super::deeds::{Deed, Done, Fetch, Fetched, Post, Upload};
 use super::said::SlackTs;
 use super::store::Own;
-use super::web_api::{Trouble, Twice, WebApi};
+use super::web_api::{THREAD_REFUSED, Trouble, Twice, WebApi};
 use super::wire::MARK;
 use super::{Slack, files, names};
 
@@ -156,9 +156,15 @@ async fn send_post(api: &WebApi<'_>, post: &Post) -> Result<Done, Failure> {
     if let Some(thread) = &post.thread {
         body["thread_ts"] = thread.as_str().into();
     }
-    let answer: Result<Posted, Trouble> = api.json("chat.postMessage", &body, Twice::Seen).await;
+    let mut answer: Result<Posted, Trouble> = api.json("chat.postMessage", &body, Twice::Seen).await;
+    let refused = answer.as_ref().is_err_and(|trouble| trouble.is(THREAD_REFUSED));
+    let unthreaded = post.thread.is_some() && refused;
+    if unthreaded {
+        body.as_object_mut().and_then(|body| body.remove("thread_ts"));
+        answer = api.json("chat.postMessage", &body, Twice::Seen).await;
+    }
     let posted = answer.map_err(|trouble| trouble.failure("chat.postMessage"))?;
-    Ok(Done::Posted { ts: posted.ts, own: posted.message.own() })
+    Ok(Done::Posted { ts: posted.ts, own: posted.message.own(), unthreaded })
 }
 
 #[derive(Deserialize)]
@@ -176,10 +182,15 @@ struct Cursor {
 }
 
 async fn find_post(api: &WebApi<'_>, post: &Post, since: Timestamp) -> Result<Option<Done>, Failure> {
-    let found = look_back(api, &post.channel, post.thread.as_ref(), since, |message: &PostedMessage| {
-        is_marked(message, &post.message_id)
-    });
-    Ok(found.await?.and_then(|message| Some(Done::Posted { ts: message.ts.clone()?, own: message.own() })))
+    let is_it = |message: &PostedMessage| is_marked(message, &post.message_id);
+    let mut found = look_back(api, &post.channel, post.thread.as_ref(), since, is_it).await?;
+    // Its thread may have refused it: then it stands in the channel.
+    let unthreaded = found.is_none() && post.thread.is_some();
+    if unthreaded {
+        found = look_back(api, &post.channel, None, since, is_it).await?;
+    }
+    Ok(found
+        .and_then(|message| Some(Done::Posted { ts: message.ts.clone()?, own: message.own(), unthreaded })))
 }
 
 #[derive(Deserialize)]
@@ -244,7 +255,11 @@ async fn look_back<M: serde::de::DeserializeOwned>(
             fields.push(("cursor", &cursor));
         }
         let page: Result<History<M>, Trouble> = api.form(method, &fields, Twice::Harmless).await;
-        let page = page.map_err(|trouble| trouble.failure(method))?;
+        let page = match page {
+            // A thread that is gone holds nothing.
+            Err(trouble) if trouble.is(&["thread_not_found"]) => return Ok(None),
+            page => page.map_err(|trouble| trouble.failure(method))?,
+        };
         if let Some(found) = page.messages.into_iter().find(&is_it) {
             return Ok(Some(found));
         }

@@ -112,7 +112,13 @@ pub(super) struct Missing {
 #[serde(tag = "did", rename_all = "snake_case")]
 pub(super) enum Done {
     /// It stands there.
-    Posted { ts: SlackTs, own: Own },
+    Posted {
+        ts: SlackTs,
+        own: Own,
+        /// In the channel, since its thread takes no reply.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unthreaded: bool,
+    },
     /// It was done, or there is nothing left to do it to.
     Changed,
     /// It was not done: its message was withdrawn before.

@@ -164,15 +164,8 @@ fn may_have_token(slack: &Slack, url: &Url) -> bool {
     if place(url) == place(&slack.api_base) {
         return true;
     }
-    let Some(host) = url.host_str() else { return false };
-    let plain = url.scheme() == "https" && url.port().is_none() && url.username().is_empty();
-    plain
-        && slack.config.file_hosts.iter().any(|allowed| match allowed.strip_prefix("*.") {
-            Some(domain) => {
-                host.strip_suffix(domain).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
-            }
-            None => host == allowed,
-        })
+    let plain = url.scheme() == "https" && url.username().is_empty();
+    plain && slack.file_hosts.iter().any(|pattern| pattern.matches(url))
 }
 
 async fn download(slack: &Slack, ports: &Ports<'_>, url: Url) -> Result<Result<Bytes, String>, Failure> {

@@ -36,6 +36,7 @@ use switchboard_core::{
 use url::Url;
 
 use self::deeds::Deed;
+use crate::provider::{self, HostPattern};
 use crate::settings::{ConfigError, Keys, Settings};
 
 mod commands;
@@ -118,8 +119,8 @@ pub struct SlackConfig {
     pub team_id: Option<String>,
     /// Largest file that is fetched from Slack, in bytes; a larger one is named but not shown.
     pub file_max_bytes: usize,
-    /// The hosts that files are fetched from and sent to, with the bot's token; `*.` stands for any name before
-    /// it. The host of `SLACK_API_BASE` is always one of them.
+    /// The hosts that files are fetched from and sent to, with the bot's token: `host`, `host:port` or `*.domain`.
+    /// The host of `SLACK_API_BASE` is always one of them.
     pub file_hosts: Vec<String>,
     /// How long a person's or channel's name is believed before Slack is asked again, in hours.
     pub name_cache_hours: u64,
@@ -149,6 +150,18 @@ impl SlackConfig {
                 .fault(&["slack", "file_max_bytes"], format!("{} is out of range", self.file_max_bytes))
                 .mend(format!("write bytes, from 1 to {MAX_ANSWER_BYTES}")));
         }
+        for (name, id, kinds) in [
+            ("app_id", &self.app_id, &['A'][..]),
+            ("bot_user_id", &self.bot_user_id, &['U', 'W']),
+            ("bot_id", &self.bot_id, &['B']),
+            ("team_id", &self.team_id, &['T', 'E']),
+        ] {
+            if id.as_deref().is_some_and(|id| !wire::is_id(id, kinds)) {
+                return Err(settings
+                    .fault(&["slack", name], "no such id")
+                    .mend(format!("write the id, such as {}024BE91L, or leave it out", kinds[0])));
+            }
+        }
         for (name, unit, value) in [
             ("name_cache_hours", "hours", self.name_cache_hours),
             ("remember_days", "days", self.remember_days),
@@ -174,6 +187,7 @@ pub struct Slack {
     bot_token: Option<Secret>,
     /// What stands before `/chat.postMessage`.
     api_base: Url,
+    file_hosts: Vec<HostPattern>,
 }
 
 impl Slack {
@@ -195,18 +209,11 @@ impl Slack {
             None if !needs(BOT_TOKEN) => None,
             _ => Some(Secret::new(settings.require(BOT_TOKEN)?)),
         };
-        let api_base = settings.get("SLACK_API_BASE").unwrap_or("https://slack.com/api");
-        let api_base = api_base
-            .parse::<Url>()
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .ok_or_else(|| {
-                settings
-                    .wrong("SLACK_API_BASE", "is not a URL")
-                    .mend("write what stands before /chat.postMessage, such as https://slack.com/api")
-            })?;
+        let usual = "https://slack.com/api";
+        let api_base = provider::api_base(settings, "SLACK_API_BASE", "/chat.postMessage", usual)?;
+        let file_hosts = HostPattern::list(settings, ["slack", "file_hosts"], &config.file_hosts)?;
         let rooms = Arc::clone(&settings.rooms);
-        Ok(Self { config, rooms, channels, signing_secrets, bot_token, api_base })
+        Ok(Self { config, rooms, channels, signing_secrets, bot_token, api_base, file_hosts })
     }
 
     fn name_expiry(&self, now: Timestamp) -> Timestamp {
@@ -223,7 +230,7 @@ fn channels_of(settings: &Settings) -> Result<HashMap<String, RoomName>, ConfigE
     for (name, room) in settings.rooms.iter() {
         let Some(channel) = &room.slack_channel else { continue };
         let path = ["rooms", name.as_str(), "slack_channel"];
-        if !wire::is_channel_id(channel) {
+        if !wire::is_id(channel, &['C', 'G', 'D']) {
             return Err(settings
                 .fault(&path, "not a channel's id")
                 .mend("write the id, such as C024BE91L: it stands at the foot of the channel's details"));

@@ -237,7 +237,10 @@ pub(super) async fn permit(deed: &Deed, view: &dyn View) -> Result<Permitted, Fa
                 return Ok(Permitted { permit, writes: Vec::new() });
             }
             None => None,
-            Some(Place { ts: Some(ts), gone: false, .. }) => Some(Done::Posted { ts, own: Own::default() }),
+            Some(Place { ts: Some(ts), gone: false, thread, .. }) => {
+                let unthreaded = thread.is_none() && post.thread.is_some();
+                Some(Done::Posted { ts, own: Own::default(), unthreaded })
+            }
             Some(_) => Some(Done::Withdrawn),
         },
         Deed::Upload(upload) => {
@@ -271,7 +274,10 @@ pub(super) async fn settle_post(
 ) -> Result<Outcome, Failure> {
     match settlement {
         Settlement::Done(report) => match report.read()? {
-            Done::Posted { ts, own } => posted(slack, post, ts, own, now, view).await,
+            Done::Posted { ts, own, unthreaded } => {
+                let thread = post.thread.clone().filter(|_| !unthreaded);
+                posted(slack, Post { thread, ..post }, ts, own, now, view).await
+            }
             // It was withdrawn before it stood anywhere.
             _ => {
                 let reason = "it was withdrawn before it was posted".to_owned();

@@ -145,7 +145,8 @@ pub(super) async fn get<T: serde::de::DeserializeOwned>(
 }
 
 /// The writes that say that `message` is our post at `place`, made now or found as an echo. The first post that
-/// is known stays the message's place, should the provider have taken it twice.
+/// is known stays the message's place, should the provider have taken it twice; what an echo could not tell of it
+/// is added.
 pub(super) async fn remember_post(
     view: &dyn View,
     message: &MessageId,
@@ -160,8 +161,17 @@ pub(super) async fn remember_post(
         writes.push(Write::put(post, &own, Expect::Absent)?.expiring(expires));
     }
     let key = place_key(message);
-    if view.get(&key).await?.is_none() {
-        writes.push(Write::put(key, &place, Expect::Absent)?.expiring(expires));
+    let Found { value, expect } = find::<Place>(view, &key).await?;
+    let merged = match value.clone() {
+        None => place,
+        Some(known) => Place {
+            incomplete: known.incomplete.or(place.incomplete),
+            attachments: if known.attachments.is_empty() { place.attachments } else { known.attachments },
+            ..known
+        },
+    };
+    if value.as_ref() != Some(&merged) {
+        writes.push(Write::put(key, &merged, expect)?.expiring(expires));
     }
     Ok(writes)
 }

@@ -204,13 +204,34 @@ fn a_wrong_configuration_is_refused_with_its_mend() {
             "switchboard.toml:2: [slack] file_max_bytes: 0 is out",
         ),
         ("[slack]\nremember_days = 0\n", &secrets[..], "switchboard.toml:2: [slack] remember_days: 0 is"),
-        ("SLACK_API_BASE = \"x\"", &[("SLACK_API_BASE", "x")], "switchboard.toml:1: SLACK_API_BASE is not"),
+        ("SLACK_API_BASE = \"x\"", &[("SLACK_API_BASE", "x")], "switchboard.toml:1: SLACK_API_BASE is no"),
         ("[rooms.a]\nslack_channel = \"C1\"\n", &secrets[..1], "SLACK_BOT_TOKEN is not set"),
         ("[rooms.a]\nslack_channel = \"C1\"\n", &secrets[1..], "SLACK_SIGNING_SECRET is not set"),
-        ("", &[("SLACK_API_BASE", "slack")][..], "SLACK_API_BASE is not a URL"),
+        ("", &[("SLACK_API_BASE", "slack")][..], "SLACK_API_BASE is no URL"),
+        (
+            "",
+            &[("SLACK_API_BASE", "http://192.0.2.1/api")],
+            "SLACK_API_BASE would send the credentials unenc",
+        ),
+        ("", &[("SLACK_API_BASE", "https://slack.com/api?x=1")], "SLACK_API_BASE has more than scheme"),
+        ("[slack]\napp_id = 'my app'\n", &[], "switchboard.toml:2: [slack] app_id: no such id"),
+        ("[slack]\napp_id = ''\n", &[], "switchboard.toml:2: [slack] app_id: no such id"),
+        ("[slack]\nbot_user_id = '@hub'\n", &[], "switchboard.toml:2: [slack] bot_user_id: no such id"),
+        ("[slack]\nbot_id = 'U1'\n", &[], "switchboard.toml:2: [slack] bot_id: no such id"),
+        ("[slack]\nteam_id = 'hub'\n", &[], "switchboard.toml:2: [slack] team_id: no such id"),
+        (
+            "[slack]\nfile_hosts = ['*.slack.com',\n'https://x/']\n",
+            &[],
+            "switchboard.toml:3: [slack] file_hosts: \"https://x/\" is no host",
+        ),
     ] {
         let error = Slack::new(&Settings::for_tests(toml, environment)).unwrap_err().to_string();
         assert!(error.starts_with(expected) && error.contains(" — to mend it: "), "{toml}: {error}");
     }
     Slack::new(&Settings::for_tests("[rooms.a]\nsms = \"open\"\n", &[])).expect("no channel, no secrets");
+    for base in ["http://127.0.0.1:8080/sandbox/slack/api", "http://localhost:1", "https://slack.test/api/"] {
+        Slack::new(&Settings::for_tests("", &[("SLACK_API_BASE", base)])).expect("loopback or encrypted");
+    }
+    let ids = "[slack]\napp_id = 'A0'\nbot_user_id = 'W0'\nbot_id = 'B0'\nteam_id = 'E0'\n";
+    Slack::new(&Settings::for_tests(ids, &[])).expect("ids of every kind");
 }

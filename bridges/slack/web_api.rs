@@ -26,6 +26,16 @@ const MENDING_PAUSE: Duration = Duration::from_secs(60);
 const TOKEN_REFUSED: &[&str] =
     &["invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"];
 
+/// Slack's words for a thread that takes no reply, where the channel may still take a post.
+pub(super) const THREAD_REFUSED: &[&str] = &[
+    "restricted_action_thread_locked",
+    "restricted_action_non_threadable_channel",
+    "cannot_reply_to_message",
+    "thread_locked",
+    "thread_not_found",
+    "invalid_thread_ts",
+];
+
 /// What happens if a call is made twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Twice {
@@ -124,7 +134,8 @@ fn read<A: DeserializeOwned>(
         return Err(Trouble::Failed(limited(method, answer)));
     }
     let body: Option<Value> = serde_json::from_slice(answer.body()).ok();
-    let Some(body) = body.filter(|_| status.is_success()) else {
+    let said = |body: &Value| status.is_success() && body.get("ok").is_some_and(Value::is_boolean);
+    let Some(body) = body.filter(said) else {
         let reason = format!("{method}: Slack answered {} and no result", status.as_u16());
         // A 4xx that is no 429 comes from something between us and Slack, which has not seen the call.
         let seen = if status.is_client_error() { Twice::Harmless } else { twice };
@@ -138,7 +149,7 @@ fn read<A: DeserializeOwned>(
     let word = |key: &str| body.get(key).and_then(Value::as_str).map(plain_word);
     let error = word("error").unwrap_or_default();
     Err(match error.as_str() {
-        "ratelimited" | "rate_limited" => Trouble::Failed(limited(method, answer)),
+        "ratelimited" | "rate_limited" | "message_limit_exceeded" => Trouble::Failed(limited(method, answer)),
         "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" => {
             Trouble::Failed(unknown(twice, format!("{method}: Slack answered {error}")))
         }
@@ -208,7 +219,12 @@ impl Trouble {
             "is_archived" => refuse(410, "unarchive the channel, or give the room another"),
             "restricted_action"
             | "restricted_action_read_only_channel"
-            | "restricted_action_thread_only_channel" => refuse(403, "let the app post in the channel"),
+            | "restricted_action_thread_only_channel"
+            | "posting_to_general_channel_denied" => refuse(403, "let the app post in the channel"),
+            refused if THREAD_REFUSED.contains(&refused) => {
+                refuse(403, "unlock the thread, or let threads be answered in the channel; then redrive")
+            }
+            "ekm_access_denied" => refuse(403, "have an administrator allow messages again; then redrive"),
             "cant_update_message" | "edit_window_closed" | "cant_delete_message" => {
                 refuse(403, "let apps change their posts at any time, in the workspace's settings")
             }
@@ -219,9 +235,24 @@ impl Trouble {
             | "invalid_json"
             | "invalid_form_data"
             | "invalid_metadata_format"
-            | "metadata_too_large" => Failure::bug(format!("{method}: Slack answered {error}")),
-            // Nothing was done, and we do not know the word: a later attempt may fare better.
-            _ => Failure::retry(format!("{method}: Slack answered {error:?}")),
+            | "invalid_metadata_schema"
+            | "metadata_too_large"
+            | "invalid_blocks"
+            | "invalid_blocks_format"
+            | "msg_blocks_too_long"
+            | "too_many_attachments"
+            | "invalid_array_arg"
+            | "invalid_charset"
+            | "invalid_post_type"
+            | "missing_post_type"
+            | "unknown_method" => Failure::bug(format!("{method}: Slack answered {error}")),
+            // The workspace moves into an organisation: that passes.
+            "team_added_to_org" => Failure::retry(format!("{method}: Slack answered {error}")),
+            // Nothing was done, and whether it passes we do not know: what comes after it must not wait for that.
+            _ => refuse(
+                400,
+                &format!("look it up at https://docs.slack.dev/reference/methods/{method}; then redrive"),
+            ),
         }
     }
 }

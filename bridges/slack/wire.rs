@@ -12,6 +12,7 @@ use switchboard_core::id::MAX_ID_BYTES;
 use switchboard_core::message::MAX_ATTACHMENTS;
 
 use super::said::{Author, Happened, Mark, Reacted, Said, SlackFile, SlackTs};
+use crate::unreadable;
 
 /// Most of a text that is read, in bytes as JSON, entities and tokens included: an event of ours holds it.
 const MAX_WIRE_TEXT_BYTES: usize = 160_000;
@@ -23,10 +24,10 @@ const MAX_REACTION_CHARS: usize = 80;
 /// The metadata type of our posts.
 pub(super) const MARK: &str = "switchboard_message";
 
-/// Is it an id such as `C024BE91L`, and not a name such as `#general`?
-pub(super) fn is_channel_id(text: &str) -> bool {
+/// Is it an id such as `C024BE91L`, beginning with one of `kinds`, and not a name such as `#general`?
+pub(super) fn is_id(text: &str, kinds: &[char]) -> bool {
     text.len() >= 2
-        && text.starts_with(['C', 'G', 'D'])
+        && text.starts_with(kinds)
         && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
@@ -115,10 +116,8 @@ fn read<T: DeserializeOwned>(json: &str) -> Result<T, Failure> {
     serde_json::from_str(json).map_err(|error| unreadable(&error))
 }
 
-/// Says where it cannot be read, not what stands there: that may be somebody's words.
 fn unreadable(error: &serde_json::Error) -> Failure {
-    let (line, column) = (error.line(), error.column());
-    Failure::refuse(400, format!("not an event of Slack's: {:?} at {line}:{column}", error.classify()))
+    Failure::refuse(400, format!("not an event of Slack's: {}", unreadable::fault(error)))
 }
 
 /// Reads the body of `/slack/events`.

@@ -65,8 +65,10 @@ pub(super) struct SendText {
     pub(super) delivery: EventId,
     pub(super) to: PhoneNumber,
     pub(super) body: String,
+    /// The links of a text that is older than `files`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) media_urls: Vec<String>,
-    /// The files of these links.
+    /// What goes with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) files: Vec<Attachment>,
     /// What it counts as.
@@ -100,6 +102,8 @@ pub(super) enum Done {
     Failed { code: u32 },
 }
 
+/// How long the links to files are good: a text may wait for hours at Twilio.
+const LINKS_LAST: Duration = Duration::from_secs(28 * 3600);
 /// Before a found message was made our first attempt may have begun: clocks differ.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 /// What Twilio puts before the text of a trial account.
@@ -112,12 +116,17 @@ const FIND_PAGE_SIZE: usize = 50;
 const FIND_PAGES: usize = 4;
 
 /// Asks Twilio to send a text.
-pub(super) async fn send(config: &Config, task: &SendText, ports: &Ports<'_>) -> Result<Done, Failure> {
+pub(super) async fn send(
+    config: &Config,
+    task: &SendText,
+    now: Timestamp,
+    ports: &Ports<'_>,
+) -> Result<Done, Failure> {
     let request = http::Request::post(messages_url(config))
         .header(AUTHORIZATION, config.authorization()?)
         .header(ACCEPT, "application/json")
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(Bytes::from(form(config, task)))
+        .body(Bytes::from(form(config, task, now)))
         .map_err(|error| Failure::bug(format!("the request cannot be made: {error}")))?;
     let response = ports.http.send(request).await?;
     if !response.status().is_success() {
@@ -128,7 +137,7 @@ pub(super) async fn send(config: &Config, task: &SendText, ports: &Ports<'_>) ->
     Ok(Done::Sent { sid: message.sid, status: message.status })
 }
 
-fn form(config: &Config, task: &SendText) -> String {
+fn form(config: &Config, task: &SendText, now: Timestamp) -> String {
     let mut form = form_urlencoded::Serializer::new(String::with_capacity(256 + task.body.len()));
     form.append_pair("To", task.to.as_str());
     match &config.sender {
@@ -136,8 +145,8 @@ fn form(config: &Config, task: &SendText) -> String {
         Sender::Service(sid) => form.append_pair("MessagingServiceSid", sid),
     };
     form.append_pair("Body", &task.body);
-    for url in &task.media_urls {
-        form.append_pair("MediaUrl", url);
+    for url in media_urls(config, task, now) {
+        form.append_pair("MediaUrl", &url);
     }
     if config.section.smart_encoding {
         form.append_pair("SmartEncoded", "true");
@@ -146,6 +155,15 @@ fn form(config: &Config, task: &SendText) -> String {
         form.append_pair("StatusCallback", &status_callback(config, &task.delivery));
     }
     form.finish()
+}
+
+/// Signed anew: a text that is redriven may be weeks old.
+fn media_urls(config: &Config, task: &SendText, now: Timestamp) -> Vec<String> {
+    if task.files.is_empty() {
+        return task.media_urls.clone();
+    }
+    let blobs = task.files.iter().filter_map(|file| file.blob.as_ref());
+    blobs.map(|blob| config.links.media(blob, now.plus(LINKS_LAST))).collect()
 }
 
 fn messages_url(config: &Config) -> String {

@@ -8,9 +8,9 @@ use serde::Deserialize;
 use switchboard_core::{Failure, Links, PhoneNumber, RoomName, Rooms, Secret, SmsAccess};
 use url::{Host, Url};
 
-use super::media::HostPattern;
 use super::{AUTH_TOKEN, KEYS};
-use crate::settings::{ConfigError, Settings, shown};
+use crate::provider::{self, HostPattern};
+use crate::settings::{ConfigError, Settings};
 
 /// `[sms]` of the configuration. Every key has a default that is safe to start with.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -104,17 +104,10 @@ impl Config {
         }
         let section: Section = settings.section("sms")?;
         check(settings, &section)?;
-        let api_url = api_base(settings)?;
+        let api_url =
+            provider::api_base(settings, "TWILIO_API_BASE", "/2010-04-01/", "https://api.twilio.com")?;
         let api_base = api_url.as_str().trim_end_matches('/').to_owned();
-        let mut media_hosts = Vec::new();
-        for (nth, text) in section.media_hosts.iter().enumerate() {
-            media_hosts.push(HostPattern::parse(text).ok_or_else(|| {
-                let path = ["sms", "media_hosts", &nth.to_string()];
-                settings
-                    .fault(&path, format!("{:?} is no host", shown(text)))
-                    .mend("write host, host:port or *.domain, such as \"*.twiliocdn.com\"")
-            })?);
-        }
+        let media_hosts = HostPattern::list(settings, ["sms", "media_hosts"], &section.media_hosts)?;
         let public = Url::parse(settings.links.base()).ok();
         let reachable = is_local(&api_url) || !public.as_ref().is_some_and(is_local);
         let mut listed = HashMap::new();
@@ -208,19 +201,25 @@ fn check(settings: &Settings, section: &Section) -> Result<(), ConfigError> {
             .mend("write bytes, such as 5242880, or leave it out"));
     }
     for code in section.calling_code_daily.keys() {
-        if code.is_empty() || code.len() > 3 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !code.parse().is_ok_and(|number: u16| number.to_string() == *code && is_calling_code(number)) {
             return Err(settings
                 .fault(&["sms", "calling_code_daily", code], "no calling code")
-                .mend("write the digits, such as \"44\" = 200"));
+                .mend("write a code that exists, such as \"44\" = 200"));
         }
     }
-    let is_none = |code: &u16| !(1..=999).contains(code);
+    let is_none = |code: &u16| !is_calling_code(*code);
     if let Some(nth) = section.allowed_calling_codes.iter().position(is_none) {
         return Err(settings
             .fault(&["sms", "allowed_calling_codes", &nth.to_string()], "no calling code")
-            .mend("write codes of 1 to 999, such as [1, 44]"));
+            .mend("write codes that exist, such as [1, 44]"));
     }
     Ok(())
+}
+
+/// Do numbers begin with this code, and with no shorter one?
+fn is_calling_code(code: u16) -> bool {
+    let number = format!("+{code}00000000").parse::<PhoneNumber>();
+    number.is_ok_and(|number| number.calling_code() == code)
 }
 
 fn sender(settings: &Settings) -> Result<Sender, ConfigError> {
@@ -252,42 +251,13 @@ fn sender(settings: &Settings) -> Result<Sender, ConfigError> {
     }
 }
 
-fn api_base(settings: &Settings) -> Result<Url, ConfigError> {
-    let text = settings.get("TWILIO_API_BASE").unwrap_or("https://api.twilio.com");
-    let bad = |why: &str| {
-        settings
-            .wrong("TWILIO_API_BASE", why)
-            .mend("write what stands before /2010-04-01/, such as https://api.twilio.com")
-    };
-    let url = Url::parse(text).map_err(|_| bad("is no URL"))?;
-    let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    if !plain || url.password().is_some() || url.host().is_none() {
-        return Err(bad("has more than scheme, host, port and path"));
-    }
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
-        _ => Err(bad("would send the credentials unencrypted: only https, or http to this machine")),
-    }
-}
-
 /// `AC` or `MG` and 32 hexadecimal digits.
 fn is_sid(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix)
         .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// Is it this machine?
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 /// Is it this machine, or an address of a private network?
 fn is_local(url: &Url) -> bool {
-    is_loopback(url) || matches!(url.host(), Some(Host::Ipv4(address)) if address.is_private())
+    provider::is_loopback(url) || matches!(url.host(), Some(Host::Ipv4(address)) if address.is_private())
 }

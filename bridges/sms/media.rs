@@ -12,43 +12,14 @@ use switchboard_core::{Attachment, Blob, BlobId, Failure, HttpError, Ports};
 use url::Url;
 
 use super::act::{self, Done, Draft};
-use super::config::{self, Config};
+use super::config::Config;
 use super::wire::RemoteFile;
+use crate::provider;
 
 /// Twilio redirects once or twice.
 const MAX_REDIRECTS: usize = 4;
 /// Most bytes of all files of one outgoing text: <https://www.twilio.com/docs/messaging/guides/accepted-mime-types>.
 pub(super) const MAX_SENT_BYTES: u64 = 5_000_000;
-
-/// A host from which files may be fetched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HostPattern {
-    host: String,
-    port: Option<u16>,
-    below: bool,
-}
-
-impl HostPattern {
-    /// Reads `host`, `host:port` or `*.domain`.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let (rest, below) = text.strip_prefix("*.").map_or((text, false), |rest| (rest, true));
-        let url = Url::parse(&format!("https://{rest}/")).ok()?;
-        let host = url.host_str()?.to_owned();
-        let plain = url.path() == "/" && url.username().is_empty() && url.query().is_none();
-        let well_formed = plain && url.fragment().is_none() && !rest.contains(['*', '/', '@']);
-        (well_formed && (!below || host.contains('.'))).then(|| Self { host, port: url.port(), below })
-    }
-
-    fn matches(&self, url: &Url) -> bool {
-        let Some(host) = url.host_str() else { return false };
-        let named = if self.below {
-            host.strip_suffix(&self.host).is_some_and(|front| front.len() > 1 && front.ends_with('.'))
-        } else {
-            host == self.host
-        };
-        named && url.port() == self.port
-    }
-}
 
 /// Why a file is not there.
 enum Missing {
@@ -185,7 +156,7 @@ fn allowed(config: &Config, url: &Url) -> bool {
     match url.scheme() {
         "https" => listed || same_origin(url, &config.api_url),
         "http" => {
-            let pretend = config.api_url.scheme() == "http" && config::is_loopback(url);
+            let pretend = config.api_url.scheme() == "http" && provider::is_loopback(url);
             same_origin(url, &config.api_url) || pretend && listed
         }
         _ => false,

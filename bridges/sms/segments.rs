@@ -2,12 +2,15 @@
 //!
 //! A text in GSM-7 has 160 septets, or 153 in each segment of several; any other is UCS-2 with 70 or 67 UTF-16
 //! units. What belongs together is never split between segments: the two septets of an escaped character, a
-//! surrogate pair, a whole grapheme cluster. Checked against Twilio's own calculator
+//! surrogate pair, a whole grapheme cluster that a segment can hold. Checked against Twilio's own calculator
 //! (`fixtures/twilio/segments.jsonl`).
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::smart;
+
+/// UTF-16 units in each segment of several.
+const JOINED_UNITS: u32 = 67;
 
 /// How a text is encoded and what it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,12 +54,18 @@ fn count_exactly(text: &str) -> Segments {
         let sizes = text.chars().filter_map(septets);
         return Segments { gsm7: true, count: pack(sizes, 160, 153) };
     }
-    let units = |part: &str| u32::try_from(part.encode_utf16().count()).unwrap_or(u32::MAX);
-    let parts = text.graphemes(true).flat_map(|grapheme| match grapheme {
-        "\r\n" => ["\r", "\n"],
-        _ => [grapheme, ""],
-    });
-    Segments { gsm7: false, count: pack(parts.map(units), 70, 67) }
+    let size = |units: usize| u32::try_from(units).unwrap_or(u32::MAX);
+    let mut sizes = Vec::new();
+    for grapheme in text.graphemes(true) {
+        let units = size(grapheme.encode_utf16().count());
+        // A cluster has no longest: one that no segment can hold is parted, or it would cost more than it counts.
+        if grapheme == "\r\n" || units > JOINED_UNITS {
+            sizes.extend(grapheme.chars().map(|character| size(character.len_utf16())));
+        } else {
+            sizes.push(units);
+        }
+    }
+    Segments { gsm7: false, count: pack(sizes.into_iter(), 70, JOINED_UNITS) }
 }
 
 /// Fills segments of `joined` units one after the other, unless `alone` units hold everything.

@@ -25,6 +25,7 @@ mod fan;
 mod files;
 mod late;
 mod lengths;
+mod links;
 mod out;
 mod statuses;
 mod words;

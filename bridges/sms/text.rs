@@ -1,7 +1,7 @@
 //! The words of a text as a phone shows them.
 
 use switchboard_core::message::{MAX_ATTACHMENTS, MAX_NAME_CHARS};
-use switchboard_core::{Attachment, BlobId, PhoneNumber};
+use switchboard_core::{Attachment, PhoneNumber};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::media;
@@ -33,8 +33,7 @@ pub(super) fn taken_back(name: &str, text: &str) -> String {
         "" => format!("{name} took a file back."),
         text if utf16(text) <= NAMED_UNITS => format!("{name} took back: {text}"),
         text => {
-            let start: String = text.graphemes(true).take(NAMED_UNITS / 2).collect();
-            format!("{name} took back: {}...", start.trim_end())
+            format!("{name} took back: {}...", beginning(text, NAMED_UNITS / 2).trim_end())
         }
     }
 }
@@ -69,16 +68,21 @@ pub(super) fn fit(text: &str, units: usize) -> String {
     }
     let ellipsis = if segments::is_gsm7(text) { "..." } else { "…" };
     let room = units.saturating_sub(utf16(ellipsis) + utf16(CUT_NOTE));
+    format!("{}{ellipsis}{CUT_NOTE}", beginning(text, room).trim_end())
+}
+
+/// Its first whole graphemes, of at most `units` UTF-16 units together: one grapheme may be as long as a text.
+fn beginning(text: &str, units: usize) -> &str {
     let mut used = 0;
     let mut end = 0;
     for (start, grapheme) in text.grapheme_indices(true) {
         used += utf16(grapheme);
-        if used > room {
+        if used > units {
             break;
         }
         end = start + grapheme.len();
     }
-    format!("{}{ellipsis}{CUT_NOTE}", text[..end].trim_end())
+    &text[..end]
 }
 
 fn utf16(text: &str) -> usize {
@@ -90,7 +94,7 @@ pub(super) fn with_files<'a>(
     text: &str,
     files: &'a [Attachment],
     links: bool,
-) -> (String, Vec<(&'a BlobId, &'a Attachment)>) {
+) -> (String, Vec<&'a Attachment>) {
     let mut sendable = Vec::new();
     let mut notes = String::new();
     let mut bytes = 0;
@@ -102,9 +106,9 @@ pub(super) fn with_files<'a>(
                 Some("a kind of file that phones do not take")
             }
             Some(_) if bytes + file.size > media::MAX_SENT_BYTES => Some("too large for phones"),
-            Some(blob) => {
+            Some(_) => {
                 bytes += file.size;
-                sendable.push((blob, file));
+                sendable.push(file);
                 None
             }
         };

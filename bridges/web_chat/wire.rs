@@ -8,6 +8,7 @@ use switchboard_core::message::MAX_TEXT_CHARS;
 use switchboard_core::{Admission, ArrivalId, Failure, MessageId, Nonce, RoomName};
 
 use super::history::Span;
+use crate::unreadable;
 
 /// Messages of a page when nobody says how many.
 const PAGE: usize = 50;
@@ -79,7 +80,11 @@ pub(super) fn read(request: &http::Request<Bytes>) -> Result<Ask, Failure> {
         ["session"] => Ok(Ask::SignOut),
         ["session", "guest"] => {
             let body: GuestBody = serde_json::from_slice(request.body()).map_err(|error| {
-                Failure::refuse_as(400, "bad_json", format!("the body is not {{name}}: {error}"))
+                Failure::refuse_as(
+                    400,
+                    "bad_json",
+                    format!("the body is not {{name}}: {}", unreadable::fault(&error)),
+                )
             })?;
             Ok(Ask::Guest { name: body.name })
         }
@@ -145,7 +150,8 @@ fn query(request: &http::Request<Bytes>, name: &str) -> Option<String> {
 
 fn read_post(room: RoomName, body: &[u8]) -> Result<Post, Failure> {
     let body: PostBody = serde_json::from_slice(body).map_err(|error| {
-        Failure::refuse_as(400, "bad_json", format!("the body is not {{id, name, text}}: {error}"))
+        let fault = unreadable::fault(&error);
+        Failure::refuse_as(400, "bad_json", format!("the body is not {{id, name, text}}: {fault}"))
     })?;
     if body.id.is_empty() || body.id.len() > MAX_ID_BYTES {
         return Err(bad(format!("id has 1 to {MAX_ID_BYTES} bytes")));

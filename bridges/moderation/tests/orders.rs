@@ -31,10 +31,15 @@ fn what_is_no_order_is_refused_with_the_right_status() {
         ("/api/messages/m1/retract", "", 400),
         ("/api/messages/m1/retract", r#"{"id":""}"#, 400),
         ("/api/messages/m1/retract", r#"{"id":"1","why":"x"}"#, 400),
+        ("/api/messages/m1/retract", r#""my secret words +14155550123""#, 400),
+        ("/api/messages/m1/retract", r#"{"id":"1","secret":"x"}"#, 400),
     ] {
         let request = http::Request::post(path).body(Bytes::from(body.to_owned())).unwrap();
         match house.gate.admit("moderation.door", &request, NOW) {
-            Err(Failure::Refuse { status: got, .. }) => assert_eq!(got, status, "{path} {body}"),
+            Err(Failure::Refuse { status: got, reason, .. }) => {
+                assert_eq!(got, status, "{path} {body}");
+                assert!(!reason.contains("secret"), "{reason}");
+            }
             other => panic!("{path} {body}: {other:?}"),
         }
     }

@@ -1,9 +1,9 @@
 //! Files: from Slack into the room, and from the room into the thread of their post.
 
 use switchboard_core::event::Change;
-use switchboard_core::{Attachment, Blob, BlobId, Blobs, HttpError, Message};
+use switchboard_core::{Attachment, Blob, BlobId, Blobs, HttpError, Message, MessageId};
 
-use super::outbound::{POSTED, changed, posted, sms};
+use super::outbound::{POSTED, TS, changed, posted, sms};
 use super::*;
 use crate::slack::store::{Own, learn};
 
@@ -265,16 +265,19 @@ fn files_follow_their_post_into_its_thread() {
     );
 }
 
-#[test]
-fn a_file_that_comes_after_its_message_was_posted_follows_it_into_the_thread() {
-    let house = House::new();
-    let note = |name: &str| Attachment {
+fn note(name: &str) -> Attachment {
+    Attachment {
         name: name.into(),
         content_type: "image/png".into(),
         size: 0,
         blob: None,
         note: Some("it could not be fetched from Twilio".into()),
-    };
+    }
+}
+
+#[test]
+fn a_file_that_comes_after_its_message_was_posted_follows_it_into_the_thread() {
+    let house = House::new();
     let here = with_file(sms("look"), &house, b"PNG").attachments.remove(0);
     let message = Message { attachments: vec![note("file-1"), note("file-2")], ..sms("look") };
     let events = posted(&house, &message).events;
@@ -295,6 +298,30 @@ fn a_file_that_comes_after_its_message_was_posted_follows_it_into_the_thread() {
     let again = Message { revision: switchboard_core::Revision(3), text: "see".into(), ..edited };
     let outcome = house.event("slack.out", &changed(3, Change::Edited, &again));
     assert!(outcome.events.is_empty(), "it is brought once: {outcome:?}");
+}
+
+#[test]
+fn a_file_that_comes_late_follows_a_post_whose_echo_was_faster_than_the_answer() {
+    for answered in [true, false] {
+        let house = House::new();
+        let id = MessageId::from_text("msg_0123456789abcdef0123456789abcdef");
+        let message = Message { id, attachments: vec![note("file-1")], ..sms("look") };
+        let outcome = house.event("slack.out", &changed(1, Change::Posted, &message));
+        let effect = only_effect(&outcome);
+        // The answer is on its way when the echo comes, or is lost.
+        let answer = ok(&POSTED.replace(TS, "1736207140.000100"));
+        let report = answered.then(|| house.attempt(effect, &ScriptedHttp::new([answer])).unwrap());
+        house.hear("message_own_echo_invented");
+        let report = report.unwrap_or_else(|| house.attempt(effect, &ScriptedHttp::new([])).unwrap());
+        house.settle(effect, &Settlement::Done(report));
+
+        let here = with_file(sms(""), &house, b"PNG").attachments;
+        let edited = Message { attachments: here, revision: switchboard_core::Revision(2), ..message };
+        let outcome = house.event("slack.out", &changed(2, Change::Edited, &edited));
+        assert_eq!(outcome.events.len(), 1, "answered: {answered}");
+        let upload = only_effect(&house.event("slack.intake", &outcome.events[0])).clone();
+        assert!(upload.body.contains("cat.png"), "{}", upload.body);
+    }
 }
 
 #[test]

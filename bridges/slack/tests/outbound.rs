@@ -216,7 +216,13 @@ fn slacks_refusals_say_what_to_do_next() {
         (&post, refused("is_archived"), "refuse", "unarchive"),
         (&post, refused("restricted_action"), "refuse", "let the app post"),
         (&post, refused("msg_too_long"), "bug", "msg_too_long"),
-        (&post, refused("something_new"), "retry", "something_new"),
+        (&post, refused("too_many_attachments"), "bug", "too_many_attachments"),
+        (&post, refused("ekm_access_denied"), "refuse", "an administrator"),
+        (&post, refused("something_new"), "refuse", "methods/chat.postMessage; then redrive"),
+        (&post, refused("team_added_to_org"), "retry", "team_added_to_org"),
+        (&post, refused("message_limit_exceeded"), "retry after 5s", "limits us"),
+        (&post, ok(r#"{"ok":false}"#), "refuse", "then redrive"),
+        (&post, ok("{}"), "unsure", "no result"),
         (&post, refused("internal_error"), "unsure", "internal_error"),
         (&post, refused("fatal_error"), "unsure", "fatal_error"),
         (&post, ScriptedHttp::json(500, "oops"), "unsure", "answered 500"),
@@ -238,6 +244,49 @@ fn slacks_refusals_say_what_to_do_next() {
         };
         assert_eq!(got, expected, "{reason}");
         assert!(reason.contains(words) && !reason.contains("xoxb") && !reason.contains("hello"), "{reason}");
+    }
+}
+
+#[test]
+fn a_reply_that_its_thread_does_not_take_stands_in_the_channel() {
+    let house = House::new();
+    let head = sms("hello");
+    posted(&house, &head);
+    let reply =
+        Message { id: MessageId::from_cause(&["2"]), thread_parent: Some(head.id.clone()), ..sms("yes") };
+    let reply = with_file(reply, &house, b"x");
+    let effect = only_effect(&house.event("slack.out", &changed(2, Change::Posted, &reply))).clone();
+    let own_ts = "1736207299.000100";
+    let answer = POSTED.replace(TS, own_ts);
+    for word in ["restricted_action_thread_locked", "cannot_reply_to_message", "thread_not_found"] {
+        let refused = ok(&format!(r#"{{"ok":false,"error":"{word}"}}"#));
+        let http = ScriptedHttp::new([refused.clone(), ok(&answer)]);
+        let report = house.attempt(&effect, &http).unwrap();
+        let threads: Vec<Option<Value>> =
+            http.sent().iter().map(|sent| json(&sent.body).get("thread_ts").cloned()).collect();
+        assert_eq!(threads, [Some(TS.into()), None], "{word}");
+        assert!(report.0.contains(r#""unthreaded":true"#), "{}", report.0);
+        // Refused in the channel too: that is the end.
+        let http = ScriptedHttp::new([refused.clone(), refused]);
+        assert_eq!(house.attempt(&effect, &http).unwrap_err().kind(), "refuse", "{word}");
+    }
+
+    // Its end is unknown: it is in the thread, or else in the channel.
+    let id = &reply.id;
+    let page = format!(
+        r#"{{"ok":true,"messages":[{{"ts":"{own_ts}","metadata":{{"event_type":"switchboard_message",
+        "event_payload":{{"message_id":"{id}","hops":1}}}}}}]}}"#
+    );
+    let gone = ok(r#"{"ok":false,"error":"thread_not_found"}"#);
+    for thread in [ok(r#"{"ok":true,"messages":[]}"#), gone] {
+        let http = ScriptedHttp::new([thread, ok(&page)]);
+        let report = house.find(&effect, &http).unwrap().expect("it is there");
+        let asked: Vec<String> = http.sent().iter().map(|sent| sent.line.clone()).collect();
+        assert!(asked[0].ends_with("conversations.replies") && asked[1].ends_with("conversations.history"));
+        let settled = house.settle(&effect, &Settlement::Done(report));
+        let upload = settled.events.iter().find(|event| event.detail.kind() == "MessageReceived").unwrap();
+        let Detail::MessageReceived(received) = &upload.detail else { panic!() };
+        assert_eq!(received.payload["thread"], own_ts, "its files go to where it stands");
     }
 }
 

@@ -59,6 +59,10 @@ fn what_cannot_be_right_is_refused_with_the_mend() {
         ("media_hosts = [\n\"*.x.com\",\n\"*.com\"]", "[sms] media_hosts: \"*.com\" is no host"),
         ("media_max_bytes = 0", "media_max_bytes"),
         ("allowed_calling_codes = [0]", "[sms] allowed_calling_codes: no calling code"),
+        ("allowed_calling_codes = [1, 999]", "[sms] allowed_calling_codes: no calling code"),
+        ("allowed_calling_codes = [12]", "[sms] allowed_calling_codes: no calling code"),
+        ("calling_code_daily = { 999 = 5 }", "[sms.calling_code_daily] 999: no calling code"),
+        ("calling_code_daily = { 044 = 5 }", "[sms.calling_code_daily] 044: no calling code"),
         ("calling_code_daily = { \"+44\" = 5 }", "[sms.calling_code_daily] +44: no calling code"),
     ] {
         check(section, &environment, expected);

@@ -48,6 +48,11 @@ fn the_edges_of_segments() {
         ("ç".to_owned(), false, 1),
         ("`".to_owned(), false, 1),
         ("e\u{301}".to_owned(), false, 1),
+        // One grapheme cluster each, longer than a segment; a surrogate pair in it does not part.
+        (format!("a{}", "\u{301}".repeat(1500)), false, 23),
+        (format!("ж{}", "\u{301}".repeat(69)), false, 1),
+        (format!("ж{}", "\u{301}".repeat(70)), false, 2),
+        (format!("😀{}", "\u{200d}😀".repeat(66)), false, 4),
     ] {
         let counted = segments::count(&text, false);
         assert_eq!((counted.gsm7, counted.count), (gsm7, count), "{text:.20}");
@@ -64,7 +69,15 @@ fn a_long_text_is_cut_between_graphemes() {
     check("a".repeat(1601), "aaa... [cut]");
     check("ж".repeat(2000), "ж… [cut]");
     check("👩‍👩‍👧‍👦".repeat(200), "👦… [cut]");
+    check(format!("Ann: ab{}", "\u{301}".repeat(2000)), "Ann: a… [cut]");
     assert_eq!(text::fit(&"ж".repeat(1600), 1600), "ж".repeat(1600));
+}
+
+#[test]
+fn what_is_taken_back_is_named_in_a_few_units() {
+    assert_eq!(text::taken_back("Ann", &"ab ".repeat(20)), "Ann took back: ab ab ab ab ab ab ab...");
+    let stacked = format!("a{}", "\u{301}".repeat(500));
+    assert_eq!(text::taken_back("Ann", &stacked.repeat(3)), "Ann took back: ...");
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! Texts that go out: paced, permitted, sent, and found again.
 
-use switchboard_core::{Attachment, BlobId, HttpError, Links, Secret, Write};
+use switchboard_core::{HttpError, Write};
 
 use super::*;
 
@@ -8,17 +8,23 @@ const URL: &str =
     "https://api.twilio.com/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef/Messages.json";
 const BASIC: &str = "Basic QUMwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjphIHRva2VuIG9mIHRoZSBhY2NvdW50";
 
-fn fields(request: &SentRequest) -> Vec<(String, String)> {
+pub(super) fn fields(request: &SentRequest) -> Vec<(String, String)> {
     form_urlencoded::parse(request.body.as_bytes()).into_owned().collect()
 }
 
-fn names(request: &SentRequest) -> Vec<String> {
+pub(super) fn names(request: &SentRequest) -> Vec<String> {
     fields(request).into_iter().map(|(name, _)| name).collect()
 }
 
 /// What goes to Twilio for a text.
-fn sent(house: &House, event: &Event) -> SentRequest {
-    let (report, mut requests) = house.act(&house.effect(event), vec![created("SM1")]);
+pub(super) fn sent(house: &House, event: &Event) -> SentRequest {
+    attempt(house, &house.effect(event))
+}
+
+/// What goes to Twilio in one attempt.
+pub(super) fn attempt(house: &House, effect: &Effect) -> SentRequest {
+    assert_eq!(house.permit(effect).unwrap(), Permit::Go);
+    let (report, mut requests) = house.act(effect, vec![created("SM1")]);
     report.unwrap();
     assert_eq!(requests.len(), 1);
     requests.remove(0)
@@ -50,60 +56,6 @@ fn the_request_follows_the_configuration() {
     let request = sent(&house, &request(ANN, "hello", 1));
     assert!(request.line.starts_with("POST http://127.0.0.1:8080/sandbox/twilio/2010-04-01/Accounts/AC"));
     assert_eq!(names(&request), ["To", "MessagingServiceSid", "Body", "SmartEncoded"]);
-}
-
-fn with_files(files: &[(&str, u64, bool)]) -> Event {
-    let mut event = request(ANN, "Ada: look", 1);
-    let Detail::SmsRequested(requested) = &mut event.detail else { panic!() };
-    for (index, (content_type, size, stored)) in files.iter().enumerate() {
-        requested.attachments.push(Attachment {
-            name: format!("file-{index}"),
-            content_type: (*content_type).into(),
-            size: *size,
-            blob: stored.then(|| BlobId::from_cause(&[&index.to_string()])),
-            note: (!stored).then(|| "it was empty".to_owned()),
-        });
-    }
-    event
-}
-
-#[test]
-fn files_go_as_signed_links_and_what_cannot_go_is_named() {
-    let house = House::new();
-    let event = with_files(&[
-        ("image/png", 4_000_000, true),
-        ("image/jpeg", 2_000_000, true),
-        ("application/zip", 1, true),
-        ("image/gif", 0, false),
-    ]);
-    let request = sent(&house, &event);
-    assert_eq!(names(&request), ["To", "From", "Body", "MediaUrl", "StatusCallback"]);
-    let fields = fields(&request);
-    assert_eq!(
-        fields[2].1,
-        "Ada: look\n[file-1: too large for phones]\n[file-2: a kind of file that phones do not take]\n\
-         [file-3: it was empty]"
-    );
-    let link: url::Url = fields[3].1.parse().unwrap();
-    let query: std::collections::HashMap<_, _> = link.query_pairs().into_owned().collect();
-    let blob = BlobId::from_cause(&["0"]);
-    assert_eq!(link.path(), format!("/media/{blob}"));
-    let allowed = |hours: u64| {
-        let then = NOW.plus(std::time::Duration::from_secs(hours * 3600));
-        house.sms.config.links.media_allowed(&blob, &query["until"], &query["signature"], then)
-    };
-    assert!(allowed(4) && allowed(27) && !allowed(29));
-}
-
-#[test]
-fn a_hub_that_twilio_cannot_reach_gives_it_no_links() {
-    let mut settings = Settings::for_tests(ROOMS, &environment());
-    settings.links = Links::new("http://192.168.1.5:8080".parse().unwrap(), Secret::new("key"));
-    let mut house = House::new();
-    house.sms = Sms::new(&settings).unwrap();
-    let request = sent(&house, &with_files(&[("image/png", 10, true)]));
-    assert_eq!(names(&request), ["To", "From", "Body"]);
-    assert_eq!(fields(&request)[2].1, "Ada: look\n[file-0: only in the other apps]");
 }
 
 #[test]

@@ -33,6 +33,11 @@ fn a_post_at_the_command_lines_door_becomes_a_message_of_its_room() {
     ] {
         assert_eq!(refused(house.request("POST", path, "", text)).0, status, "{path} {text:.60}");
     }
+    for path in ["/api/rooms/lobby/messages", "/api/session/guest"] {
+        let words = r#""my secret words +14155550123""#;
+        let refused = house.request("POST", path, "", words).unwrap_err().to_string();
+        assert!(refused.ends_with("}: Data at 1:30"), "{path}: {refused}");
+    }
 }
 
 #[test]
