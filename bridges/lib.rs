@@ -12,7 +12,6 @@ mod file_type;
 mod provider;
 pub mod settings;
 pub use settings::{ConfigError, Keys, Settings};
-mod unreadable;
 
 pub mod moderation;
 pub mod slack;

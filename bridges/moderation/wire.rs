@@ -3,9 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use switchboard_core::id::MAX_ID_BYTES;
-use switchboard_core::{ArrivalId, Failure, MessageId};
-
-use crate::unreadable;
+use switchboard_core::{ArrivalId, Failure, MessageId, unreadable};
 
 /// What an operator wants done with a message.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -130,6 +130,7 @@ impl House {
                 blobs: &self.blobs,
                 notices: &MemoryNotices::default(),
                 devices: &MemoryDevices::default(),
+                now: NOW,
             },
         ))
     }
@@ -143,6 +144,7 @@ impl House {
                 blobs: &self.blobs,
                 notices: &MemoryNotices::default(),
                 devices: &MemoryDevices::default(),
+                now: NOW,
             },
         ))
     }

@@ -10,9 +10,9 @@ use serde_json::value::RawValue;
 use switchboard_core::Failure;
 use switchboard_core::id::MAX_ID_BYTES;
 use switchboard_core::message::MAX_ATTACHMENTS;
+use switchboard_core::unreadable;
 
 use super::said::{Author, Happened, Mark, Reacted, Said, SlackFile, SlackTs};
-use crate::unreadable;
 
 /// Most of a text that is read, in bytes as JSON, entities and tokens included: an event of ours holds it.
 const MAX_WIRE_TEXT_BYTES: usize = 160_000;

@@ -116,17 +116,12 @@ const FIND_PAGE_SIZE: usize = 50;
 const FIND_PAGES: usize = 4;
 
 /// Asks Twilio to send a text.
-pub(super) async fn send(
-    config: &Config,
-    task: &SendText,
-    now: Timestamp,
-    ports: &Ports<'_>,
-) -> Result<Done, Failure> {
+pub(super) async fn send(config: &Config, task: &SendText, ports: &Ports<'_>) -> Result<Done, Failure> {
     let request = http::Request::post(messages_url(config))
         .header(AUTHORIZATION, config.authorization()?)
         .header(ACCEPT, "application/json")
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(Bytes::from(form(config, task, now)))
+        .body(Bytes::from(form(config, task, ports.now)))
         .map_err(|error| Failure::bug(format!("the request cannot be made: {error}")))?;
     let response = ports.http.send(request).await?;
     if !response.status().is_success() {

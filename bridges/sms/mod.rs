@@ -17,8 +17,6 @@
 //! <https://www.twilio.com/docs/messaging/api/message-resource>,
 //! <https://www.twilio.com/docs/messaging/guides/track-outbound-message-status>.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use switchboard_core::{
@@ -105,9 +103,6 @@ static DECLARATION: Declaration = Declaration {
 #[derive(Debug)]
 pub struct Sms {
     config: Config,
-    /// The latest time that the host has said, in milliseconds. `act` is told none, but signs links that end;
-    /// `permit`, which is asked before every attempt, is.
-    now_ms: AtomicI64,
 }
 
 impl Sms {
@@ -116,7 +111,7 @@ impl Sms {
     /// # Errors
     /// A value that is missing or cannot be right, with the mend.
     pub fn new(settings: &Settings) -> Result<Self, ConfigError> {
-        Ok(Self { config: Config::new(settings)?, now_ms: AtomicI64::new(0) })
+        Ok(Self { config: Config::new(settings)? })
     }
 }
 
@@ -157,7 +152,6 @@ impl Bridge for Sms {
     }
 
     async fn permit(&self, effect: &Effect, now: Timestamp, view: &dyn View) -> Result<Permitted, Failure> {
-        self.now_ms.fetch_max(now.ms(), Ordering::Relaxed);
         match effect.read()? {
             act::Task::SendText(task) => permit::send(&self.config, &task, now, view).await,
             act::Task::FetchFiles(_) | act::Task::GatherFiles(_) | act::Task::Wait(_) => Ok(Permitted::go()),
@@ -168,10 +162,7 @@ impl Bridge for Sms {
         let report = match effect.read()? {
             act::Task::FetchFiles(draft) => media::fetch_all(&self.config, &draft, ports).await?,
             act::Task::GatherFiles(draft) => media::gather(&draft, ports).await?,
-            act::Task::SendText(task) => {
-                let now = Timestamp::from_ms(self.now_ms.load(Ordering::Relaxed));
-                act::send(&self.config, &task, now, ports).await?
-            }
+            act::Task::SendText(task) => act::send(&self.config, &task, ports).await?,
             act::Task::Wait(_) => act::Done::Waited,
         };
         Report::new(&report)

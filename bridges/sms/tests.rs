@@ -150,6 +150,7 @@ impl House {
                 blobs: &self.blobs,
                 notices: &MemoryNotices::default(),
                 devices: &MemoryDevices::default(),
+                now: self.now,
             },
         ));
         (report, http.sent())

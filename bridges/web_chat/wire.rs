@@ -5,10 +5,9 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use switchboard_core::id::MAX_ID_BYTES;
 use switchboard_core::message::MAX_TEXT_CHARS;
-use switchboard_core::{Admission, ArrivalId, Failure, MessageId, Nonce, RoomName};
+use switchboard_core::{Admission, ArrivalId, Failure, MessageId, Nonce, RoomName, unreadable};
 
 use super::history::Span;
-use crate::unreadable;
 
 /// Messages of a page when nobody says how many.
 const PAGE: usize = 50;

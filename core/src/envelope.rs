@@ -12,6 +12,7 @@ use crate::event::{Detail, Event};
 use crate::failure::Failure;
 use crate::id::EventId;
 use crate::time::Timestamp;
+use crate::unreadable;
 
 /// Largest encoded event, in bytes. EventBridge takes 256 KiB an entry, names and envelope included.
 pub const MAX_EVENT_BYTES: usize = 200 * 1024;
@@ -111,7 +112,8 @@ impl Event {
             #[serde(default)]
             event_time: Option<Timestamp>,
         }
-        let broken = |error: serde_json::Error| Failure::bug(format!("not an event: {error}"));
+        let broken =
+            |error: serde_json::Error| Failure::bug(format!("not an event: {}", unreadable::fault(&error)));
         let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(broken)?;
         let WithId { event_id, event_time } = serde_json::from_str(envelope.detail.get()).map_err(broken)?;
         let Some(bridge) = envelope.source.strip_prefix(SOURCE_PREFIX) else {

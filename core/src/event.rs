@@ -13,6 +13,7 @@ use crate::message::{Address, Attachment, Message, Sender, Surface};
 use crate::phone::PhoneNumber;
 use crate::room::RoomName;
 use crate::time::Timestamp;
+use crate::unreadable;
 
 pub use crate::envelope::MAX_EVENT_BYTES;
 use crate::envelope::with_event_id;
@@ -293,7 +294,9 @@ macro_rules! details {
             }
 
             pub(crate) fn from_json(kind: &str, json: &str) -> Result<Self, Failure> {
-                let bad = |error: serde_json::Error| Failure::bug(format!("detail of {kind}: {error}"));
+                let bad = |error: serde_json::Error| {
+                    Failure::bug(format!("detail of {kind}: {}", unreadable::fault(&error)))
+                };
                 match kind {
                     $(stringify!($name) => serde_json::from_str(json).map(Self::$name).map_err(bad),)*
                     _ => Err(Failure::bug(format!("an event of unknown detail-type {kind:?}"))),

@@ -28,6 +28,7 @@ pub mod phone;
 pub mod room;
 pub mod secret;
 pub mod time;
+pub mod unreadable;
 
 #[cfg(feature = "testing")]
 pub mod contract;

@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::id::BlobId;
 use crate::notice::{Notice, NoticeTopic};
 use crate::room::RoomName;
+use crate::time::Timestamp;
 
 /// The ports, as `act` is given them.
 #[derive(Clone, Copy)]
@@ -21,6 +22,8 @@ pub struct Ports<'a> {
     pub notices: &'a dyn Notices,
     /// Words to devices.
     pub devices: &'a dyn Devices,
+    /// When the attempt began.
+    pub now: Timestamp,
 }
 
 /// Largest answer that is read, in bytes; Twilio's and Slack's media are limited to less by their bridges.

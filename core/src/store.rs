@@ -12,6 +12,7 @@ use async_trait::async_trait;
 
 use crate::failure::Failure;
 use crate::time::Timestamp;
+use crate::unreadable;
 
 /// Most items that an outcome may write, so that with the host's own records it fits one transaction of 100.
 pub const MAX_TRANSACTION_ITEMS: usize = 90;
@@ -121,8 +122,9 @@ pub fn to_json<T: serde::Serialize>(value: &T) -> Result<String, Failure> {
 /// # Errors
 /// [`Failure::Bug`] when it is not what was written.
 pub fn from_json<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, Failure> {
-    serde_json::from_str(json)
-        .map_err(|error| Failure::bug(format!("a stored value cannot be read: {error}")))
+    serde_json::from_str(json).map_err(|error| {
+        Failure::bug(format!("a stored value cannot be read: {}", unreadable::fault(&error)))
+    })
 }
 
 impl Item {

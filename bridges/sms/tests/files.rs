@@ -278,6 +278,7 @@ fn ten_slow_files_take_the_time_of_one() {
             blobs: &house.blobs,
             notices: &MemoryNotices::default(),
             devices: &MemoryDevices::default(),
+            now: house.now,
         },
     ));
     let outcome = house.settle(&effect, &Settlement::Done(report.unwrap()));

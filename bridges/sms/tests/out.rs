@@ -209,6 +209,7 @@ fn find(
         blobs: &house.blobs,
         notices: &MemoryNotices::default(),
         devices: &MemoryDevices::default(),
+        now: house.now,
     };
     let found = block_on(house.sms.find(effect, NOW, &ports));
     (found, http.sent().into_iter().map(|request| request.line).collect())

@@ -43,7 +43,13 @@ pub async fn carry_out(
     ground: &Ground<'_>,
 ) -> (Attempted, Vec<String>) {
     let recorded = Recorded::new(ground);
-    let ports = Ports { http: &recorded, blobs: ground.blobs, notices: &recorded, devices: &recorded };
+    let ports = Ports {
+        http: &recorded,
+        blobs: ground.blobs,
+        notices: &recorded,
+        devices: &recorded,
+        now: (ground.clock)(),
+    };
     let attempt = async {
         match look_since {
             None => Attempted::Acted(bridge.act(effect, &ports).await),
