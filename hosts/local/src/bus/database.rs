@@ -43,12 +43,17 @@ use anyhow::{Context, Result};
 use rusqlite::Connection;
 
 /// Grows when the layout changes in a way that an older binary cannot read.
-const LAYOUT_VERSION: i64 = 2;
+const LAYOUT_VERSION: i64 = 3;
 
 /// What brings a file of layout 1 up to 2: there each delivery kept its row.
 const FROM_1_TO_2: &str = "
 ALTER TABLE events ADD COLUMN heard TEXT;
 DROP INDEX open_deliveries;
+";
+
+/// What brings a file of layout 2 up to 3: there a redriven effect had forgotten when it was first asked for.
+const FROM_2_TO_3: &str = "
+ALTER TABLE effects ADD COLUMN redriven INTEGER;
 ";
 
 /// Most memory for pages that are read again and again, in KiB. It fills only under load: an idle hub stays small.
@@ -72,7 +77,8 @@ CREATE TABLE IF NOT EXISTS deliveries (
 CREATE TABLE IF NOT EXISTS effects (
     id INTEGER PRIMARY KEY, listener INTEGER NOT NULL, origin INTEGER NOT NULL, destination TEXT NOT NULL,
     body TEXT NOT NULL, state INTEGER NOT NULL, attempts INTEGER NOT NULL, unsure INTEGER NOT NULL,
-    due INTEGER NOT NULL, first INTEGER NOT NULL, changed INTEGER NOT NULL, report TEXT, reason TEXT, exchanges TEXT) STRICT;
+    due INTEGER NOT NULL, first INTEGER NOT NULL, changed INTEGER NOT NULL, report TEXT, reason TEXT, exchanges TEXT,
+    redriven INTEGER) STRICT;
 CREATE INDEX IF NOT EXISTS open_effects ON effects (id) WHERE state < 3;
 CREATE INDEX IF NOT EXISTS effects_of_delivery ON effects (origin, listener) WHERE origin > 0;
 CREATE TABLE IF NOT EXISTS timers (
@@ -96,6 +102,9 @@ pub(crate) fn open_for_writing(path: &Path, bridges: &[&str]) -> Result<Connecti
     }
     if version == 1 {
         connection.execute_batch(FROM_1_TO_2)?;
+    }
+    if (1..=2).contains(&version) {
+        connection.execute_batch(FROM_2_TO_3)?;
     }
     connection.execute_batch(TABLES)?;
     for bridge in bridges {
@@ -181,7 +190,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("hub.sqlite3");
         let first = open(&path).unwrap();
-        let tables = TABLES.replace(", heard TEXT", "");
+        let tables = TABLES.replace(", heard TEXT", "").replace(",\n    redriven INTEGER", "");
         let index = "CREATE INDEX open_deliveries ON deliveries (listener, position) WHERE state < 2;";
         first.execute_batch(&format!("{tables}{index} PRAGMA user_version = 1;")).unwrap();
         first.execute("INSERT INTO events VALUES (1, x'01', 0, 5, x'7b7d')", []).unwrap();
@@ -191,6 +200,7 @@ mod tests {
             let heard: Option<String> =
                 later.query_row("SELECT heard FROM events", [], |row| row.get(0)).unwrap();
             assert_eq!(heard, None, "who heard it, its deliveries say");
+            later.prepare("SELECT redriven FROM effects").unwrap();
         }
     }
 

@@ -21,7 +21,10 @@ pub(crate) struct EffectRow {
     /// An attempt's end is unknown: ask before trying again.
     pub(crate) unsure: bool,
     pub(crate) due: Timestamp,
+    /// When it was asked for: no attempt of it is older.
     pub(crate) first: Timestamp,
+    /// When it was last redriven; its age, for the policy, counts from then.
+    pub(crate) redriven: Option<Timestamp>,
     /// What the provider answered, until that is settled.
     pub(crate) report: Option<Report>,
     pub(crate) reason: Option<String>,
@@ -209,12 +212,14 @@ pub(crate) fn save_effect(
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     let report = row.report.as_ref().map(|report| report.0.as_str());
+    let redriven = row.redriven.map(Timestamp::ms);
     let kept = row.exchanges.len().saturating_sub(MAX_EXCHANGES);
     let exchanges = (!row.exchanges.is_empty()).then(|| format!("[{}]", row.exchanges[kept..].join(",")));
     if row.new {
         db.prepare_cached(
             "INSERT INTO effects (id, listener, origin, destination, body, state, attempts, unsure, due, first, \
-             changed, report, reason, exchanges) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+             changed, report, reason, exchanges, redriven) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?
         .execute(params![
             id,
@@ -230,12 +235,13 @@ pub(crate) fn save_effect(
             now.ms(),
             report,
             row.reason,
-            exchanges
+            exchanges,
+            redriven
         ])?;
     } else {
         db.prepare_cached(
             "UPDATE effects SET state = ?2, attempts = ?3, unsure = ?4, due = ?5, changed = ?6, report = ?7, \
-             reason = ?8, exchanges = ?9, first = ?10 WHERE id = ?1",
+             reason = ?8, exchanges = ?9, redriven = ?10 WHERE id = ?1",
         )?
         .execute(params![
             id,
@@ -247,7 +253,7 @@ pub(crate) fn save_effect(
             report,
             row.reason,
             exchanges,
-            row.first.ms()
+            redriven
         ])?;
     }
     Ok(())
@@ -261,7 +267,7 @@ pub(crate) struct StoredEffect {
 }
 
 const EFFECT_COLUMNS: &str = "id, listener, origin, destination, body, state, attempts, unsure, due, first, report, \
-     reason, exchanges";
+     reason, exchanges, redriven";
 
 fn stored_effect(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredEffect> {
     let origin: i64 = row.get(2)?;
@@ -286,6 +292,7 @@ fn stored_effect(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredEffect> {
             unsure: row.get(7)?,
             due: Timestamp::from_ms(row.get(8)?),
             first: Timestamp::from_ms(row.get(9)?),
+            redriven: row.get::<_, Option<i64>>(13)?.map(Timestamp::from_ms),
             report: row.get::<_, Option<String>>(10)?.map(Report),
             reason: row.get(11)?,
             exchanges: exchanges.iter().map(|raw| raw.get().to_owned()).collect(),

@@ -70,7 +70,8 @@ fn fill(data: &Path) {
         .unwrap();
     }
     db.execute_batch(
-        "INSERT INTO effects VALUES (1, 1, 1, 'C1', 'post', 3, 1, 0, 0, 50, 50, NULL, NULL, NULL),
+        "INSERT INTO effects (id, listener, origin, destination, body, state, attempts, unsure, due, first, changed, report,
+             reason, exchanges) VALUES (1, 1, 1, 'C1', 'post', 3, 1, 0, 0, 50, 50, NULL, NULL, NULL),
              (2, 1, 3, 'C1', 'post', 4, 9, 1, 0, 50, 50, NULL, 'gone', NULL),
              (3, 1, 4, 'C1', 'post', 1, 1, 0, 70, 50, 50, NULL, NULL, NULL),
              (4, 1, 4, 'C2', 'post', 2, 1, 0, 0, 50, 50, '{\"ts\":1}', NULL, NULL),

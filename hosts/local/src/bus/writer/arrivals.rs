@@ -138,7 +138,7 @@ impl Writer {
             if stored.row.report.is_some() { EffectState::Answered } else { EffectState::Waiting };
         stored.row.due = self.batch.now;
         stored.row.attempts = 0;
-        stored.row.first = self.batch.now;
+        stored.row.redriven = Some(self.batch.now);
         self.effects.insert(id, stored.row);
         self.listeners[index].startable.push_back(id);
         self.batch.effects.insert(id);

@@ -112,6 +112,7 @@ impl Writer {
             unsure: false,
             due,
             first: now,
+            redriven: None,
             report: None,
             reason: None,
             exchanges: Vec::new(),
