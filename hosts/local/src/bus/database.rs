@@ -51,9 +51,12 @@ ALTER TABLE events ADD COLUMN heard TEXT;
 DROP INDEX open_deliveries;
 ";
 
-/// What brings a file of layout 2 up to 3: there a redriven effect had forgotten when it was first asked for.
+/// What brings a file of layout 2 up to 3: there a redriven effect had forgotten when it was
+/// first asked for, and a dead letter what its timer had said.
 const FROM_2_TO_3: &str = "
 ALTER TABLE effects ADD COLUMN redriven INTEGER;
+ALTER TABLE dead_letters ADD COLUMN timer TEXT;
+ALTER TABLE dead_letters ADD COLUMN body TEXT;
 ";
 
 /// Most memory for pages that are read again and again, in KiB. It fills only under load: an idle hub stays small.
@@ -87,7 +90,8 @@ CREATE TABLE IF NOT EXISTS timers (
 CREATE INDEX IF NOT EXISTS timers_by_due ON timers (due);
 CREATE TABLE IF NOT EXISTS dead_letters (
     id INTEGER PRIMARY KEY AUTOINCREMENT, listener INTEGER NOT NULL, position INTEGER, effect INTEGER,
-    at INTEGER NOT NULL, first INTEGER NOT NULL, attempts INTEGER NOT NULL, kind TEXT NOT NULL, reason TEXT NOT NULL) STRICT;
+    at INTEGER NOT NULL, first INTEGER NOT NULL, attempts INTEGER NOT NULL, kind TEXT NOT NULL, reason TEXT NOT NULL,
+    timer TEXT, body TEXT) STRICT;
 ";
 
 /// Opens the file for the writer, makes what is missing, and refuses a layout that it does not know.
@@ -191,6 +195,7 @@ mod tests {
         let path = directory.path().join("hub.sqlite3");
         let first = open(&path).unwrap();
         let tables = TABLES.replace(", heard TEXT", "").replace(",\n    redriven INTEGER", "");
+        let tables = tables.replace(",\n    timer TEXT, body TEXT", "");
         let index = "CREATE INDEX open_deliveries ON deliveries (listener, position) WHERE state < 2;";
         first.execute_batch(&format!("{tables}{index} PRAGMA user_version = 1;")).unwrap();
         first.execute("INSERT INTO events VALUES (1, x'01', 0, 5, x'7b7d')", []).unwrap();
@@ -200,7 +205,7 @@ mod tests {
             let heard: Option<String> =
                 later.query_row("SELECT heard FROM events", [], |row| row.get(0)).unwrap();
             assert_eq!(heard, None, "who heard it, its deliveries say");
-            later.prepare("SELECT redriven FROM effects").unwrap();
+            later.prepare("SELECT redriven, timer FROM effects, dead_letters").unwrap();
         }
     }
 

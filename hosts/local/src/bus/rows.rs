@@ -345,6 +345,10 @@ pub(crate) fn set_timer(
     Ok(())
 }
 
+pub(crate) fn timer_is_set(db: &Connection, bridge: &str, key: &str) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT 1 FROM timers WHERE bridge = ?1 AND key = ?2")?.exists([bridge, key])
+}
+
 pub(crate) fn clear_timer(db: &Connection, bridge: &str, key: &str) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM timers WHERE bridge = ?1 AND key = ?2")?.execute([bridge, key])?;
     Ok(())

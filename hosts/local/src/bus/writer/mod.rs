@@ -11,6 +11,7 @@ mod arrivals;
 mod deliveries;
 mod effects;
 mod ending;
+mod orders;
 mod outcomes;
 mod recover;
 mod retention;

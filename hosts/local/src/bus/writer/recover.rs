@@ -71,6 +71,7 @@ impl Writer {
             listener: listener.id,
             position: Some(position),
             effect: None,
+            timer: None,
             first: self.batch.now,
             attempts: 0,
             failure,

@@ -23,7 +23,7 @@ use tokio::sync::{broadcast, oneshot};
 use super::super::*;
 use crate::bus::archive::Archive;
 use crate::bus::database;
-use crate::bus::inbox::{Answering, Asked, DoorJob, Order};
+use crate::bus::inbox::{Answering, Asked, DoorJob, Obeyed, Order};
 
 /// Why an effect that is not wanted any more ended.
 pub(super) const UNWANTED: &str = "it is not wanted any more";
@@ -66,7 +66,12 @@ impl Bridge for Echo {
             What::Request(request) => String::from_utf8_lossy(request.body()).into_owned(),
             What::Frame(frame) => frame.text.clone(),
             What::Event { event, .. } => return hear(event),
-            What::Timer(timer) => timer.body.clone(),
+            What::Timer(timer) => match timer.body.split_once(" after ") {
+                Some((_, lane)) if view.get(&Key::new("lane", lane)).await?.is_none() => {
+                    return Err(Failure::bug("too early"));
+                }
+                _ => timer.body.clone(),
+            },
         };
         if let Some(unwanted) = text.strip_prefix("unwanted ") {
             let write = Write::put(unwanted_key(unwanted), &true, Expect::Any)?;
@@ -318,7 +323,7 @@ impl Desk {
         Archive::new(&path(&self.directory)).dead_letters(0, 100).unwrap()
     }
 
-    pub(super) fn order(&mut self, make: impl FnOnce(oneshot::Sender<bool>) -> Order) -> bool {
+    pub(super) fn order(&mut self, make: impl FnOnce(oneshot::Sender<Obeyed>) -> Order) -> Obeyed {
         let (answer, mut answered) = oneshot::channel();
         self.inbox.order(make(answer));
         self.turn();
