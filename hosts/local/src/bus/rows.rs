@@ -1,12 +1,11 @@
-//! The statements by which the writer keeps arrivals, events, deliveries, effects and timers.
+//! The statements by which the writer keeps arrivals, events, effects and timers.
 
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use switchboard_core::{ArrivalId, Effect, Event, Failure, Reply, Report, TimerFired, Timestamp};
+use switchboard_core::{ArrivalId, Effect, Event, Reply, Report, TimerFired, Timestamp};
 
 use super::database::id_bytes;
-use super::queue::{Delivery, DeliveryState};
 
 /// An effect that has not ended, or ended in this batch.
 #[derive(Debug, Clone)]
@@ -98,110 +97,6 @@ pub(crate) fn event_at(db: &Connection, position: i64) -> rusqlite::Result<Optio
     let mut statement = db.prepare_cached("SELECT body FROM events WHERE position = ?1")?;
     let body: Option<Vec<u8>> = statement.query_row([position], |row| row.get(0)).optional()?;
     Ok(body.and_then(|body| Event::decode(&body).ok().map(|event| (Arc::new(event), body.len()))))
-}
-
-pub(crate) fn save_delivery(
-    db: &Connection,
-    listener: i64,
-    position: i64,
-    delivery: &Delivery,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    db.prepare_cached(
-        "INSERT INTO deliveries (listener, position, state, attempts, due, first, changed, part, reason) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (listener, position) DO UPDATE SET \
-         state = ?3, attempts = ?4, due = ?5, first = ?6, changed = ?7, part = ?8, reason = ?9",
-    )?
-    .execute(params![
-        listener,
-        position,
-        delivery.state as i64,
-        delivery.attempts,
-        delivery.due.ms(),
-        delivery.first.ms(),
-        now.ms(),
-        delivery.part,
-        delivery.reason
-    ])?;
-    Ok(())
-}
-
-/// Of a delivery that has ended well nothing is left to say: the event says who heard it.
-pub(crate) fn delete_delivery(db: &Connection, listener: i64, position: i64) -> rusqlite::Result<()> {
-    db.prepare_cached("DELETE FROM deliveries WHERE listener = ?1 AND position = ?2")?
-        .execute([listener, position])?;
-    Ok(())
-}
-
-/// A delivery that finds no room in memory.
-pub(crate) fn insert_bare_delivery(
-    db: &Connection,
-    listener: i64,
-    position: i64,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    db.prepare_cached(
-        "INSERT INTO deliveries (listener, position, state, attempts, due, first, changed) \
-         VALUES (?1, ?2, 0, 0, 0, ?3, ?3)",
-    )?
-    .execute(params![listener, position, now.ms()])?;
-    Ok(())
-}
-
-/// Marks a delivery dead that was never taken into memory.
-pub(crate) fn close_delivery(
-    db: &Connection,
-    listener: i64,
-    position: i64,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    db.prepare_cached(
-        "UPDATE deliveries SET state = ?3, changed = ?4 WHERE listener = ?1 AND position = ?2",
-    )?
-    .execute(params![listener, position, DeliveryState::Dead as i64, now.ms()])?;
-    Ok(())
-}
-
-/// Open deliveries of a listener after a position, in order; an error where the event cannot be read.
-pub(crate) fn open_deliveries(
-    db: &Connection,
-    listener: i64,
-    after: i64,
-    most: usize,
-) -> rusqlite::Result<Vec<(i64, Result<Delivery, Failure>)>> {
-    let mut statement = db.prepare_cached(
-        "SELECT d.position, d.attempts, d.due, d.first, d.part, d.reason, e.body, d.state FROM deliveries d \
-         JOIN events e ON e.position = d.position \
-         WHERE d.listener = ?1 AND d.position > ?2 AND d.state < 2 ORDER BY d.position LIMIT ?3",
-    )?;
-    let mut rows = statement.query(params![listener, after, most])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let body: Vec<u8> = row.get(6)?;
-        let event = match Event::decode(&body) {
-            Ok(event) => event,
-            Err(failure) => {
-                found.push((row.get(0)?, Err(failure)));
-                continue;
-            }
-        };
-        found.push((
-            row.get(0)?,
-            Ok(Delivery {
-                event: Arc::new(event),
-                size: body.len(),
-                attempts: row.get(1)?,
-                due: Timestamp::from_ms(row.get(2)?),
-                first: Timestamp::from_ms(row.get(3)?),
-                part: row.get(4)?,
-                reason: row.get(5)?,
-                open_effects: 0,
-                stored: true,
-                state: if row.get::<_, i64>(7)? == 1 { DeliveryState::Acting } else { DeliveryState::Open },
-            }),
-        ));
-    }
-    Ok(found)
 }
 
 pub(crate) fn save_effect(

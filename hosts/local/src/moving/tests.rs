@@ -65,7 +65,8 @@ fn fill(data: &Path) {
             continue;
         }
         db.execute(
-            "INSERT INTO deliveries VALUES (1, ?1, ?2, ?3, 60, 50, 50, ?4, NULL)",
+            "INSERT INTO deliveries (listener, position, state, attempts, due, first, changed, part) \
+             VALUES (1, ?1, ?2, ?3, 60, 50, 50, ?4)",
             params![seq, state, attempts, part],
         )
         .unwrap();

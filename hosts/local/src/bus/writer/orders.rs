@@ -74,6 +74,7 @@ impl Writer {
             return Ok(Err(cannot("its event is not there any more, or cannot be read")));
         };
         let delivery = Delivery { stored: true, ..self.new_delivery(event, size) };
+        self.listeners[index].queue.open += 1;
         self.listeners[index].queue.push(position, delivery, true);
         self.batch.deliveries.insert((index, position));
         Ok(Ok(()))

@@ -8,6 +8,7 @@ use super::*;
 use crate::bus::inbox::Order;
 use switchboard_hosts::attempt::Attempted as AttemptResult;
 
+mod backlog;
 mod desk;
 
 #[test]
