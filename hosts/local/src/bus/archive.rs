@@ -15,9 +15,6 @@ use switchboard_core::Timestamp;
 use super::database;
 use crate::outside::collect_files;
 
-/// Most events of one trace.
-const MAX_TRACED: usize = 500;
-
 /// Opens a connection for each reading: they are rare, and an idle hub holds none.
 #[derive(Debug, Clone)]
 pub(crate) struct Archive {
@@ -187,7 +184,7 @@ impl Archive {
     pub(crate) fn trace(&self, positions: &[i64]) -> Result<Vec<Traced>> {
         let db = self.open()?;
         let mut traced = Vec::new();
-        for position in positions.iter().take(MAX_TRACED) {
+        for position in positions {
             let found: Option<(i64, Vec<u8>)> = db
                 .prepare_cached("SELECT at, body FROM events WHERE position = ?1")?
                 .query_row([position], |row| Ok((row.get(0)?, row.get(1)?)))

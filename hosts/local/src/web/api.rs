@@ -109,9 +109,9 @@ async fn document(text: &'static str) -> Response {
 
 async fn trace(State(hub): State<Arc<Hub>>, Path(id): Path<String>) -> Response {
     answer(move || {
-        let positions = hub.traces.find(&id)?;
-        let traced = hub.archive.trace(&positions)?;
-        Ok((!traced.is_empty()).then(|| json!({ "events": traced })))
+        let found = hub.traces.find(&id)?;
+        let traced = hub.archive.trace(&found.positions)?;
+        Ok((!traced.is_empty()).then(|| json!({ "events": traced, "earlier": found.earlier })))
     })
     .await
 }
