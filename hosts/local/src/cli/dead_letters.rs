@@ -75,8 +75,11 @@ async fn redrive(reach: &Reach, ids: &[i64]) -> Result<()> {
             failed.push(format!("{id}: {error:#}"));
         }
     }
-    output::line(format_args!("{} tried again", ids.len() - failed.len()))?;
-    if failed.is_empty() { Ok(()) } else { bail!("not tried again:\n{}", failed.join("\n")) }
+    let told = output::line(format_args!("{} tried again", ids.len() - failed.len()));
+    if !failed.is_empty() {
+        bail!("not tried again:\n{}", failed.join("\n"));
+    }
+    Ok(told?)
 }
 
 async fn list(reach: &Reach) -> Result<()> {
