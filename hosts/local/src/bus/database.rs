@@ -9,7 +9,7 @@
 //! ```text
 //!   arrivals      (door, arrival id) → the answer given       what was accepted; a repeat finds it
 //!   events        position → envelope, who heard it            the archive, and the journal that `trace` reads
-//!   deliveries    (listener, position) → state, attempts, lane what is open, what failed once, what is dead
+//!   deliveries    (listener, position) → state, lane           what is open, what failed once, what is dead
 //!   effects       id → listener, origin, destination, state    one row for each thing to do outside
 //!   timers        (bridge, key) → due, body
 //!   dead_letters  id → what could not be done, and why

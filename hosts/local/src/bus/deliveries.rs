@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use switchboard_core::{Event, Failure, Timestamp};
 
 use super::queue::{Delivery, DeliveryState};
@@ -85,6 +85,13 @@ pub(crate) fn close(db: &Connection, listener: i64, position: i64, now: Timestam
     )?
     .execute(params![listener, position, DeliveryState::Dead as i64, now.ms()])?;
     Ok(())
+}
+
+/// Where the deciding of a delivery goes on; `None` at its beginning.
+pub(crate) fn part(db: &Connection, listener: i64, position: i64) -> rusqlite::Result<Option<String>> {
+    let mut statement =
+        db.prepare_cached("SELECT part FROM deliveries WHERE listener = ?1 AND position = ?2")?;
+    Ok(statement.query_row([listener, position], |row| row.get(0)).optional()?.flatten())
 }
 
 /// How many of a listener are open.

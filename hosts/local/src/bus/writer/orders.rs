@@ -7,6 +7,7 @@ use switchboard_core::{Failure, TimerFired};
 use tracing::info;
 
 use super::{Fatal, Writer};
+use crate::bus::deliveries;
 use crate::bus::inbox::{Obeyed, Order};
 use crate::bus::letters::{self, Buried};
 use crate::bus::queue::Delivery;
@@ -73,7 +74,9 @@ impl Writer {
         let Some((event, size)) = rows::event_at(&lock(&self.db), position)? else {
             return Ok(Err(cannot("its event is not there any more, or cannot be read")));
         };
-        let delivery = Delivery { stored: true, ..self.new_delivery(event, size) };
+        // What was decided of it is done, and not decided again.
+        let part = deliveries::part(&lock(&self.db), self.listeners[index].id, position)?;
+        let delivery = Delivery { stored: true, part, ..self.new_delivery(event, size) };
         self.listeners[index].queue.open += 1;
         self.listeners[index].queue.push(position, delivery, true);
         self.batch.deliveries.insert((index, position));

@@ -65,7 +65,7 @@ impl Bridge for Echo {
         let text = match arrival.what {
             What::Request(request) => String::from_utf8_lossy(request.body()).into_owned(),
             What::Frame(frame) => frame.text.clone(),
-            What::Event { event, .. } => return hear(event),
+            What::Event { event, part } => return hear(event, part),
             What::Timer(timer) => match timer.body.split_once(" after ") {
                 Some((_, lane)) if view.get(&Key::new("lane", lane)).await?.is_none() => {
                     return Err(Failure::bug("too early"));
@@ -120,9 +120,12 @@ impl Bridge for Echo {
     }
 }
 
-fn hear(event: &Event) -> Result<Outcome, Failure> {
+fn hear(event: &Event, part: Option<&str>) -> Result<Outcome, Failure> {
     let Detail::RoomChanged(changed) = &event.detail else { return Ok(Outcome::nothing()) };
     let text = &changed.message.text;
+    if part.is_some() {
+        return Err(Failure::bug("no more parts"));
+    }
     match text.as_str() {
         "panics" => panic!("as it was told"),
         "waits" => return Err(Failure::retry("as it was told")),
@@ -130,7 +133,8 @@ fn hear(event: &Event) -> Result<Outcome, Failure> {
         _ => {}
     }
     let effect = Effect::new(changed.lane.clone(), text)?;
-    Ok(Outcome { effects: vec![effect], ..Outcome::default() })
+    let next_part = (text == "in parts").then(|| "the second".to_owned());
+    Ok(Outcome { effects: vec![effect], next_part, ..Outcome::default() })
 }
 
 fn changed(lane: &str, seq: u64, text: &str, cause: &str, now: Timestamp) -> Event {
