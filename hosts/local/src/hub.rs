@@ -300,10 +300,10 @@ fn announce(configuration: &Configuration, base: &str, public: &Url, sign_in: &s
         warn!("this program was built without its pages; to mend it: make build");
     }
     if let Some(broker) = &configuration.mqtt {
-        println!(
+        tell(format_args!(
             "devices: the broker {}, connected to when a device is first to be told something",
             broker.shown()
-        );
+        ));
         if broker.shows_its_password() {
             warn!("MQTT_URL has a password and no TLS; to mend it: use mqtts://");
         }

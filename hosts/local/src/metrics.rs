@@ -60,7 +60,7 @@ impl Metrics {
         };
         let seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
         let open_deliveries = IntGaugeVec::new(
-            Opts::new("switchboard_open_deliveries", "Deliveries in memory that are not settled."),
+            Opts::new("switchboard_open_deliveries", "Deliveries that are not settled, in memory or not."),
             &["listener"],
         )?;
         registry.register(Box::new(open_deliveries.clone()))?;

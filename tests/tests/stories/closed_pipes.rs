@@ -76,6 +76,8 @@ async fn a_hub_goes_on_when_nobody_reads_what_it_prints() {
     std::fs::write(directory.path().join("switchboard.toml"), rooms).unwrap();
     let (reader, writer) = std::io::pipe().unwrap();
     let mut hub = run_command(directory.path(), "http://127.0.0.1:9/sandbox", 0);
+    // What is told of the broker comes last.
+    hub.env("MQTT_URL", "mqtt://127.0.0.1:1");
     let mut hub = hub.stdout(writer).stderr(unread()).kill_on_drop(true).spawn().unwrap();
     let first = tokio::task::spawn_blocking(|| {
         let mut line = String::new();

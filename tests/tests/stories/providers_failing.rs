@@ -1,6 +1,8 @@
 //! Stories: a provider fails in every way that it can, and each message is there once, in order, and nothing
 //! else waits.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use switchboard_stories::{
     ANN, BOB, CARL, CHANNEL, House, LOBBY, deployed, details, needs_one_machine, until,
@@ -226,6 +228,31 @@ async fn what_a_person_must_mend_is_a_dead_letter_that_says_how_and_redrive_deli
     assert_eq!(house.hub.order("DELETE", &path, Value::Null).await.0, 404, "it is gone");
     house.hub.quiet().await;
     house.expect_shown(CHANNEL, &["Ann (SMS): three", "Ann (SMS): one"]).await;
+    posted_once(&house, CHANNEL).await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_whose_post_may_have_happened_is_looked_for_before_it_is_redriven() {
+    let house = House::open_with(LOBBY, |settings| settings.behaviour.slack_echo = false).await;
+    house.join("lobby", &[(ANN, "Ann")]).await;
+    for fault in [
+        json!({ "method": "chat.postMessage", "kind": "lose_answer", "times": 1 }),
+        json!({ "method": "conversations.history", "kind": "error", "error": "channel_not_found", "times": 1 }),
+    ] {
+        let mut fault = fault;
+        fault["provider"] = json!("slack");
+        house.fault(fault).await;
+    }
+    house.text(ANN, "once").await;
+    let letters = house.settle().await;
+    assert_eq!(letters.len(), 1, "what became of it could not be asked: {letters:#?}");
+    // Longer than clocks may differ: what was done before the redrive is too old for who asks from then on.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    house.hub.redrive(&letters[0]).await;
+    house.hub.quiet().await;
+    assert!(house.hub.dead_letters().await.is_empty());
+    house.expect_shown(CHANNEL, &["Ann (SMS): once"]).await;
     posted_once(&house, CHANNEL).await;
     house.close().await;
 }

@@ -15,9 +15,6 @@ use switchboard_core::Timestamp;
 use super::database;
 use crate::outside::collect_files;
 
-/// Most events of one trace.
-const MAX_TRACED: usize = 500;
-
 /// Opens a connection for each reading: they are rare, and an idle hub holds none.
 #[derive(Debug, Clone)]
 pub(crate) struct Archive {
@@ -43,6 +40,16 @@ pub(crate) struct DeadLetter {
     /// What was to be done outside.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) effect: Option<Box<RawValue>>,
+    /// The timer that had fired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) timer: Option<BuriedTimer>,
+}
+
+/// What a timer was set with.
+#[derive(Debug, Serialize)]
+pub(crate) struct BuriedTimer {
+    pub(crate) key: String,
+    pub(crate) body: String,
 }
 
 /// One event with what became of it.
@@ -177,7 +184,7 @@ impl Archive {
     pub(crate) fn trace(&self, positions: &[i64]) -> Result<Vec<Traced>> {
         let db = self.open()?;
         let mut traced = Vec::new();
-        for position in positions.iter().take(MAX_TRACED) {
+        for position in positions {
             let found: Option<(i64, Vec<u8>)> = db
                 .prepare_cached("SELECT at, body FROM events WHERE position = ?1")?
                 .query_row([position], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -226,12 +233,13 @@ impl Archive {
 }
 
 const DEAD_LETTERS: &str = "SELECT d.id, d.at, d.first, l.name, d.attempts, d.kind, d.reason, f.destination, e.body, \
-     f.body FROM dead_letters d JOIN listeners l ON l.id = d.listener LEFT JOIN events e ON e.position = d.position \
+     f.body, d.timer, d.body FROM dead_letters d JOIN listeners l ON l.id = d.listener LEFT JOIN events e ON e.position = d.position \
      LEFT JOIN effects f ON f.id = d.effect";
 
 fn dead_letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
     let event: Option<Vec<u8>> = row.get(8)?;
     let effect: Option<String> = row.get(9)?;
+    let timer: Option<String> = row.get(10)?;
     let raw = |text: String| RawValue::from_string(text).ok();
     Ok(DeadLetter {
         id: row.get(0)?,
@@ -244,6 +252,7 @@ fn dead_letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
         destination: row.get(7)?,
         event: event.and_then(|bytes| String::from_utf8(bytes).ok()).and_then(raw),
         effect: effect.and_then(raw),
+        timer: timer.zip(row.get(11)?).map(|(key, body)| BuriedTimer { key, body }),
     })
 }
 

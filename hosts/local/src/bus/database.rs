@@ -9,7 +9,7 @@
 //! ```text
 //!   arrivals      (door, arrival id) → the answer given       what was accepted; a repeat finds it
 //!   events        position → envelope, who heard it            the archive, and the journal that `trace` reads
-//!   deliveries    (listener, position) → state, attempts       what is open, what failed once, what is dead
+//!   deliveries    (listener, position) → state, lane           what is open, what failed once, what is dead
 //!   effects       id → listener, origin, destination, state    one row for each thing to do outside
 //!   timers        (bridge, key) → due, body
 //!   dead_letters  id → what could not be done, and why
@@ -26,7 +26,8 @@
 //! WAL with `synchronous = NORMAL`: SQLite brings the log to the disk before it copies it into the main file, and
 //! `log` does so after every commit, before anything of it is let out. A delivery has a row only as long as there is
 //! something to say of it: one that a batch both makes and settles has none, and the event's `heard` tells of it.
-//! That table and the partial index of effects stay small however large the archive grows.
+//! That table and the partial index of effects stay small however large the archive grows. A delivery names its lane
+//! only while it is parked, that is in no memory (see `lanes`): so the index by lane costs nothing where nobody waits.
 //!
 //! # Recovery
 //! The open deliveries and effects are read back in order of position. An effect found *trying* was under way
@@ -43,12 +44,21 @@ use anyhow::{Context, Result};
 use rusqlite::Connection;
 
 /// Grows when the layout changes in a way that an older binary cannot read.
-const LAYOUT_VERSION: i64 = 2;
+const LAYOUT_VERSION: i64 = 3;
 
 /// What brings a file of layout 1 up to 2: there each delivery kept its row.
 const FROM_1_TO_2: &str = "
 ALTER TABLE events ADD COLUMN heard TEXT;
 DROP INDEX open_deliveries;
+";
+
+/// What brings a file of layout 2 up to 3: there a redriven effect had forgotten when it was
+/// first asked for, a dead letter what its timer had said, and no delivery was parked.
+const FROM_2_TO_3: &str = "
+ALTER TABLE effects ADD COLUMN redriven INTEGER;
+ALTER TABLE deliveries ADD COLUMN lane TEXT;
+ALTER TABLE dead_letters ADD COLUMN timer TEXT;
+ALTER TABLE dead_letters ADD COLUMN body TEXT;
 ";
 
 /// Most memory for pages that are read again and again, in KiB. It fills only under load: an idle hub stays small.
@@ -67,12 +77,14 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE UNIQUE INDEX IF NOT EXISTS events_from_outside ON events (id) WHERE outside = 1;
 CREATE TABLE IF NOT EXISTS deliveries (
     listener INTEGER NOT NULL, position INTEGER NOT NULL, state INTEGER NOT NULL, attempts INTEGER NOT NULL,
-    due INTEGER NOT NULL, first INTEGER NOT NULL, changed INTEGER NOT NULL, part TEXT, reason TEXT,
+    due INTEGER NOT NULL, first INTEGER NOT NULL, changed INTEGER NOT NULL, part TEXT, reason TEXT, lane TEXT,
     PRIMARY KEY (listener, position)) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS parked_deliveries ON deliveries (listener, lane, position) WHERE lane IS NOT NULL;
 CREATE TABLE IF NOT EXISTS effects (
     id INTEGER PRIMARY KEY, listener INTEGER NOT NULL, origin INTEGER NOT NULL, destination TEXT NOT NULL,
     body TEXT NOT NULL, state INTEGER NOT NULL, attempts INTEGER NOT NULL, unsure INTEGER NOT NULL,
-    due INTEGER NOT NULL, first INTEGER NOT NULL, changed INTEGER NOT NULL, report TEXT, reason TEXT, exchanges TEXT) STRICT;
+    due INTEGER NOT NULL, first INTEGER NOT NULL, changed INTEGER NOT NULL, report TEXT, reason TEXT, exchanges TEXT,
+    redriven INTEGER) STRICT;
 CREATE INDEX IF NOT EXISTS open_effects ON effects (id) WHERE state < 3;
 CREATE INDEX IF NOT EXISTS effects_of_delivery ON effects (origin, listener) WHERE origin > 0;
 CREATE TABLE IF NOT EXISTS timers (
@@ -81,7 +93,8 @@ CREATE TABLE IF NOT EXISTS timers (
 CREATE INDEX IF NOT EXISTS timers_by_due ON timers (due);
 CREATE TABLE IF NOT EXISTS dead_letters (
     id INTEGER PRIMARY KEY AUTOINCREMENT, listener INTEGER NOT NULL, position INTEGER, effect INTEGER,
-    at INTEGER NOT NULL, first INTEGER NOT NULL, attempts INTEGER NOT NULL, kind TEXT NOT NULL, reason TEXT NOT NULL) STRICT;
+    at INTEGER NOT NULL, first INTEGER NOT NULL, attempts INTEGER NOT NULL, kind TEXT NOT NULL, reason TEXT NOT NULL,
+    timer TEXT, body TEXT) STRICT;
 ";
 
 /// Opens the file for the writer, makes what is missing, and refuses a layout that it does not know.
@@ -96,6 +109,9 @@ pub(crate) fn open_for_writing(path: &Path, bridges: &[&str]) -> Result<Connecti
     }
     if version == 1 {
         connection.execute_batch(FROM_1_TO_2)?;
+    }
+    if (1..=2).contains(&version) {
+        connection.execute_batch(FROM_2_TO_3)?;
     }
     connection.execute_batch(TABLES)?;
     for bridge in bridges {
@@ -181,7 +197,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("hub.sqlite3");
         let first = open(&path).unwrap();
-        let tables = TABLES.replace(", heard TEXT", "");
+        let tables = TABLES.replace(", heard TEXT", "").replace(",\n    redriven INTEGER", "");
+        let tables = tables.replace(",\n    timer TEXT, body TEXT", "").replace(", lane TEXT", "");
+        let tables = tables.lines().filter(|line| !line.contains("parked")).collect::<String>();
         let index = "CREATE INDEX open_deliveries ON deliveries (listener, position) WHERE state < 2;";
         first.execute_batch(&format!("{tables}{index} PRAGMA user_version = 1;")).unwrap();
         first.execute("INSERT INTO events VALUES (1, x'01', 0, 5, x'7b7d')", []).unwrap();
@@ -191,6 +209,7 @@ mod tests {
             let heard: Option<String> =
                 later.query_row("SELECT heard FROM events", [], |row| row.get(0)).unwrap();
             assert_eq!(heard, None, "who heard it, its deliveries say");
+            later.prepare("SELECT redriven, timer, lane FROM effects, dead_letters, deliveries").unwrap();
         }
     }
 

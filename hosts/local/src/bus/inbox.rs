@@ -96,12 +96,15 @@ pub(crate) struct Attempted {
     pub(crate) exchanges: Vec<String>,
 }
 
+/// Done, or why not.
+pub(crate) type Obeyed = Result<(), Failure>;
+
 /// What an operator asks for.
 pub(crate) enum Order {
-    /// Try a dead letter again. Answers whether it was there.
-    Redrive(i64, oneshot::Sender<bool>),
-    /// Give a dead letter up. Answers whether it was there.
-    Discard(i64, oneshot::Sender<bool>),
+    /// Try a dead letter again.
+    Redrive(i64, oneshot::Sender<Obeyed>),
+    /// Give a dead letter up.
+    Discard(i64, oneshot::Sender<Obeyed>),
 }
 
 /// Another wiring, and where to say whether it was taken.

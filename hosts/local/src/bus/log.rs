@@ -22,7 +22,7 @@ use switchboard_core::{Bridge, Effect, Push, Timestamp};
 use tokio::sync::{broadcast, oneshot, watch};
 use tracing::error;
 
-use super::inbox::{Answer, Answering, Inbox};
+use super::inbox::{Answer, Answering, Inbox, Obeyed};
 use crate::metrics::Metrics;
 
 /// An event as `tail` shows it.
@@ -47,7 +47,7 @@ pub(crate) struct Sealed {
     /// Requests that were taken in.
     pub(super) doors: usize,
     pub(super) answers: Vec<(Answering, Answer)>,
-    pub(super) orders: Vec<(oneshot::Sender<bool>, bool)>,
+    pub(super) orders: Vec<(oneshot::Sender<Obeyed>, Obeyed)>,
     pub(super) starts: Vec<Start>,
     pub(super) pushes: Vec<Push>,
     pub(super) shown: Vec<Shown>,
@@ -109,8 +109,8 @@ impl Outlet {
         for (answer, reply) in sealed.answers {
             answer.send(reply);
         }
-        for (answer, found) in sealed.orders {
-            let _ = answer.send(found);
+        for (answer, obeyed) in sealed.orders {
+            let _ = answer.send(obeyed);
         }
         for start in sealed.starts {
             (self.start)(start);

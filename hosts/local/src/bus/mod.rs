@@ -15,7 +15,9 @@
 pub(crate) mod archive;
 mod checkpoint;
 pub(crate) mod database;
+mod deliveries;
 pub(crate) mod inbox;
+mod lanes;
 mod letters;
 pub(crate) mod log;
 mod queue;

@@ -5,9 +5,11 @@
 //!                      ops    [13]             the others wait behind it
 //!               ready: 12 13 …                 what may be decided now, oldest first
 //!               asleep: (due, position) …      what is to be tried again later
-//!   database:   20 21 22 …                     beyond the window: read in when there is room (`behind`)
+//!   database:   lobby 300 301 …                parked: what finds no room in its lane, or beside other lanes
+//!               20 21 22 …                     not looked at yet: read in when there is room (`behind`)
 //! ```
-//! An unordered listener has no lanes: everything is ready at once.
+//! An unordered listener has no lanes: everything is ready at once. Of an ordered one each lane has room for its head,
+//! even where the window is full of others: what waits in one lane never stops another.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -15,10 +17,26 @@ use std::sync::Arc;
 
 use switchboard_core::{Event, Timestamp};
 
+use super::lanes::{AHEAD, Lanes};
+
 /// Most deliveries of one listener in memory. The bodies are shared between listeners.
 pub(crate) const WINDOW: usize = 2048;
 /// Most bytes of events that one listener's window keeps alive.
 pub(crate) const WINDOW_BYTES: usize = 16 * 1024 * 1024;
+/// Most deliveries of one listener in memory when the heads of its lanes need them: only when so many lanes are stopped
+/// at once does another wait for them.
+const HEADS: usize = 16_384;
+/// Most bytes of events with those heads.
+const HEADS_BYTES: usize = 64 * 1024 * 1024;
+
+/// Where a delivery belongs.
+pub(crate) enum Place {
+    Memory,
+    /// In the file, in this lane.
+    Parked(String),
+    /// In the file, to be looked at when there is room.
+    Later,
+}
 
 /// One delivery that is not settled.
 #[derive(Debug, Clone)]
@@ -59,12 +77,14 @@ pub(crate) struct Queue {
     pub(crate) deliveries: HashMap<i64, Delivery>,
     bytes: usize,
     ready: VecDeque<i64>,
-    lanes: HashMap<String, VecDeque<i64>>,
+    lanes: Lanes,
     asleep: BinaryHeap<Reverse<(i64, i64)>>,
     /// The last position that was taken into memory.
     pub(crate) loaded: i64,
-    /// There is more in the database after `loaded`.
+    /// There may be more in the database after `loaded`, beside what is parked.
     pub(crate) behind: bool,
+    /// All that are not settled, in memory or not.
+    pub(crate) open: usize,
 }
 
 impl Queue {
@@ -87,7 +107,7 @@ impl Queue {
         if self.ordered
             && let Some(lane) = delivery.event.lane()
         {
-            self.lanes.entry(lane.name).or_default().push_back(position);
+            self.lanes.push(lane.name, position);
         }
         self.bytes += delivery.size;
         self.deliveries.insert(position, delivery);
@@ -97,6 +117,71 @@ impl Queue {
     /// Is there room for another?
     pub(crate) fn has_room(&self) -> bool {
         self.deliveries.len() < WINDOW && self.bytes < WINDOW_BYTES
+    }
+
+    /// Is there room for another that stands in front of its lane, or in none?
+    fn has_room_for_a_head(&self) -> bool {
+        self.deliveries.len() < HEADS && self.bytes < HEADS_BYTES
+    }
+
+    /// Is there room for another behind so many of its lane?
+    fn has_room_behind(&self, waiting: usize) -> bool {
+        match waiting {
+            0 => self.has_room_for_a_head(),
+            _ => waiting < AHEAD && self.has_room(),
+        }
+    }
+
+    /// Is there room for the next of this lane?
+    pub(crate) fn has_room_in(&self, lane: &str) -> bool {
+        self.has_room_behind(self.lanes.waiting(lane))
+    }
+
+    /// Where this delivery belongs.
+    pub(crate) fn place(&self, event: &Event, position: i64) -> Place {
+        match event.lane().filter(|_| self.ordered) {
+            Some(lane) => match self.lanes.before(&lane.name, position) {
+                Some(waiting) if self.has_room_behind(waiting) => Place::Memory,
+                _ => Place::Parked(lane.name),
+            },
+            None if self.ordered && self.has_room_for_a_head() || self.has_room() => Place::Memory,
+            None => Place::Later,
+        }
+    }
+
+    /// A delivery of this lane is in the file.
+    pub(crate) fn park(&mut self, lane: &str, position: i64) {
+        self.lanes.park(lane, position);
+    }
+
+    /// May it go on through the file?
+    pub(crate) fn reads_on(&self) -> bool {
+        let room = if self.ordered {
+            self.has_room_for_a_head()
+        } else {
+            self.has_room() && self.deliveries.len() <= WINDOW / 2
+        };
+        self.behind && room
+    }
+
+    /// Is there something in the file to be taken in now?
+    pub(crate) fn wants_more(&self) -> bool {
+        self.reads_on() || !self.behind && self.lanes.is_any_hungry() && self.has_room_for_a_head()
+    }
+
+    /// The lane to read more of, from where, and how many at most. Not before everything was looked at: what was not
+    /// may stand before what is parked.
+    pub(crate) fn next_hungry(&mut self) -> Option<(String, i64, usize)> {
+        if self.behind || !self.has_room_for_a_head() {
+            return None;
+        }
+        let room = if self.has_room() { WINDOW - self.deliveries.len() } else { 0 };
+        self.lanes.next_hungry(room)
+    }
+
+    /// More of a lane has been read in; the rest is parked from here on.
+    pub(crate) fn fed(&mut self, lane: &str, parked_from: Option<i64>) {
+        self.lanes.fed(lane, parked_from);
     }
 
     /// Takes in a delivery. Positions come in order, except those of redriven dead letters, which stand in no
@@ -109,12 +194,10 @@ impl Queue {
         if !redriven {
             self.loaded = self.loaded.max(position);
         }
-        if let Some(name) = lane {
-            let line = self.lanes.entry(name).or_default();
-            line.push_back(position);
-            if line.len() > 1 {
-                return;
-            }
+        if let Some(name) = lane
+            && !self.lanes.push(name, position)
+        {
+            return;
         }
         if due > Timestamp::default() {
             self.asleep.push(Reverse((due.ms(), position)));
@@ -164,19 +247,10 @@ impl Queue {
             return;
         }
         let Some(lane) = delivery.event.lane() else { return };
-        let Some(line) = self.lanes.get_mut(&lane.name) else { return };
-        if line.front() != Some(&position) {
-            return;
-        }
-        line.pop_front();
-        match line.front().copied() {
-            None => {
-                self.lanes.remove(&lane.name);
-            }
-            Some(next) => match self.deliveries.get(&next).map(|delivery| delivery.due) {
-                Some(due) if due > Timestamp::default() => self.asleep.push(Reverse((due.ms(), next))),
-                _ => self.ready.push_back(next),
-            },
+        let Some(next) = self.lanes.finish(&lane.name, position) else { return };
+        match self.deliveries.get(&next).map(|delivery| delivery.due) {
+            Some(due) if due > Timestamp::default() => self.asleep.push(Reverse((due.ms(), next))),
+            _ => self.ready.push_back(next),
         }
     }
 
@@ -184,6 +258,7 @@ impl Queue {
     pub(crate) fn forget(&mut self, position: i64) {
         if let Some(delivery) = self.deliveries.remove(&position) {
             self.bytes -= delivery.size;
+            self.open = self.open.saturating_sub(1);
         }
     }
 

@@ -1,12 +1,11 @@
-//! The statements by which the writer keeps arrivals, events, deliveries, effects and timers.
+//! The statements by which the writer keeps arrivals, events, effects and timers.
 
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use switchboard_core::{ArrivalId, Effect, Event, Failure, Reply, Report, TimerFired, Timestamp};
+use switchboard_core::{ArrivalId, Effect, Event, Reply, Report, TimerFired, Timestamp};
 
 use super::database::id_bytes;
-use super::queue::{Delivery, DeliveryState};
 
 /// An effect that has not ended, or ended in this batch.
 #[derive(Debug, Clone)]
@@ -21,7 +20,10 @@ pub(crate) struct EffectRow {
     /// An attempt's end is unknown: ask before trying again.
     pub(crate) unsure: bool,
     pub(crate) due: Timestamp,
+    /// When it was asked for: no attempt of it is older.
     pub(crate) first: Timestamp,
+    /// When it was last redriven; its age, for the policy, counts from then.
+    pub(crate) redriven: Option<Timestamp>,
     /// What the provider answered, until that is settled.
     pub(crate) report: Option<Report>,
     pub(crate) reason: Option<String>,
@@ -97,110 +99,6 @@ pub(crate) fn event_at(db: &Connection, position: i64) -> rusqlite::Result<Optio
     Ok(body.and_then(|body| Event::decode(&body).ok().map(|event| (Arc::new(event), body.len()))))
 }
 
-pub(crate) fn save_delivery(
-    db: &Connection,
-    listener: i64,
-    position: i64,
-    delivery: &Delivery,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    db.prepare_cached(
-        "INSERT INTO deliveries (listener, position, state, attempts, due, first, changed, part, reason) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (listener, position) DO UPDATE SET \
-         state = ?3, attempts = ?4, due = ?5, first = ?6, changed = ?7, part = ?8, reason = ?9",
-    )?
-    .execute(params![
-        listener,
-        position,
-        delivery.state as i64,
-        delivery.attempts,
-        delivery.due.ms(),
-        delivery.first.ms(),
-        now.ms(),
-        delivery.part,
-        delivery.reason
-    ])?;
-    Ok(())
-}
-
-/// Of a delivery that has ended well nothing is left to say: the event says who heard it.
-pub(crate) fn delete_delivery(db: &Connection, listener: i64, position: i64) -> rusqlite::Result<()> {
-    db.prepare_cached("DELETE FROM deliveries WHERE listener = ?1 AND position = ?2")?
-        .execute([listener, position])?;
-    Ok(())
-}
-
-/// A delivery that finds no room in memory.
-pub(crate) fn insert_bare_delivery(
-    db: &Connection,
-    listener: i64,
-    position: i64,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    db.prepare_cached(
-        "INSERT INTO deliveries (listener, position, state, attempts, due, first, changed) \
-         VALUES (?1, ?2, 0, 0, 0, ?3, ?3)",
-    )?
-    .execute(params![listener, position, now.ms()])?;
-    Ok(())
-}
-
-/// Marks a delivery dead that was never taken into memory.
-pub(crate) fn close_delivery(
-    db: &Connection,
-    listener: i64,
-    position: i64,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    db.prepare_cached(
-        "UPDATE deliveries SET state = ?3, changed = ?4 WHERE listener = ?1 AND position = ?2",
-    )?
-    .execute(params![listener, position, DeliveryState::Dead as i64, now.ms()])?;
-    Ok(())
-}
-
-/// Open deliveries of a listener after a position, in order; an error where the event cannot be read.
-pub(crate) fn open_deliveries(
-    db: &Connection,
-    listener: i64,
-    after: i64,
-    most: usize,
-) -> rusqlite::Result<Vec<(i64, Result<Delivery, Failure>)>> {
-    let mut statement = db.prepare_cached(
-        "SELECT d.position, d.attempts, d.due, d.first, d.part, d.reason, e.body, d.state FROM deliveries d \
-         JOIN events e ON e.position = d.position \
-         WHERE d.listener = ?1 AND d.position > ?2 AND d.state < 2 ORDER BY d.position LIMIT ?3",
-    )?;
-    let mut rows = statement.query(params![listener, after, most])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let body: Vec<u8> = row.get(6)?;
-        let event = match Event::decode(&body) {
-            Ok(event) => event,
-            Err(failure) => {
-                found.push((row.get(0)?, Err(failure)));
-                continue;
-            }
-        };
-        found.push((
-            row.get(0)?,
-            Ok(Delivery {
-                event: Arc::new(event),
-                size: body.len(),
-                attempts: row.get(1)?,
-                due: Timestamp::from_ms(row.get(2)?),
-                first: Timestamp::from_ms(row.get(3)?),
-                part: row.get(4)?,
-                reason: row.get(5)?,
-                open_effects: 0,
-                stored: true,
-                state: if row.get::<_, i64>(7)? == 1 { DeliveryState::Acting } else { DeliveryState::Open },
-            }),
-        ));
-    }
-    Ok(found)
-}
-
 pub(crate) fn save_effect(
     db: &Connection,
     id: i64,
@@ -209,12 +107,14 @@ pub(crate) fn save_effect(
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     let report = row.report.as_ref().map(|report| report.0.as_str());
+    let redriven = row.redriven.map(Timestamp::ms);
     let kept = row.exchanges.len().saturating_sub(MAX_EXCHANGES);
     let exchanges = (!row.exchanges.is_empty()).then(|| format!("[{}]", row.exchanges[kept..].join(",")));
     if row.new {
         db.prepare_cached(
             "INSERT INTO effects (id, listener, origin, destination, body, state, attempts, unsure, due, first, \
-             changed, report, reason, exchanges) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+             changed, report, reason, exchanges, redriven) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?
         .execute(params![
             id,
@@ -230,12 +130,13 @@ pub(crate) fn save_effect(
             now.ms(),
             report,
             row.reason,
-            exchanges
+            exchanges,
+            redriven
         ])?;
     } else {
         db.prepare_cached(
             "UPDATE effects SET state = ?2, attempts = ?3, unsure = ?4, due = ?5, changed = ?6, report = ?7, \
-             reason = ?8, exchanges = ?9, first = ?10 WHERE id = ?1",
+             reason = ?8, exchanges = ?9, redriven = ?10 WHERE id = ?1",
         )?
         .execute(params![
             id,
@@ -247,7 +148,7 @@ pub(crate) fn save_effect(
             report,
             row.reason,
             exchanges,
-            row.first.ms()
+            redriven
         ])?;
     }
     Ok(())
@@ -261,7 +162,7 @@ pub(crate) struct StoredEffect {
 }
 
 const EFFECT_COLUMNS: &str = "id, listener, origin, destination, body, state, attempts, unsure, due, first, report, \
-     reason, exchanges";
+     reason, exchanges, redriven";
 
 fn stored_effect(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredEffect> {
     let origin: i64 = row.get(2)?;
@@ -286,6 +187,7 @@ fn stored_effect(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredEffect> {
             unsure: row.get(7)?,
             due: Timestamp::from_ms(row.get(8)?),
             first: Timestamp::from_ms(row.get(9)?),
+            redriven: row.get::<_, Option<i64>>(13)?.map(Timestamp::from_ms),
             report: row.get::<_, Option<String>>(10)?.map(Report),
             reason: row.get(11)?,
             exchanges: exchanges.iter().map(|raw| raw.get().to_owned()).collect(),
@@ -336,6 +238,10 @@ pub(crate) fn set_timer(
     )?
     .execute(params![bridge, key, due.ms(), body])?;
     Ok(())
+}
+
+pub(crate) fn timer_is_set(db: &Connection, bridge: &str, key: &str) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT 1 FROM timers WHERE bridge = ?1 AND key = ?2")?.exists([bridge, key])
 }
 
 pub(crate) fn clear_timer(db: &Connection, bridge: &str, key: &str) -> rusqlite::Result<()> {

@@ -23,7 +23,8 @@ pub(super) fn address(text: &str) -> Result<String, &'static str> {
 pub(super) fn request(reach: &Reach, method: Method, path: &str) -> Result<RequestBuilder> {
     let client = reqwest::Client::builder().no_proxy().build()?;
     let request = client.request(method, format!("{}{path}", reach.hub));
-    Ok(match &reach.token {
+    // As for `run`, a variable that is set to nothing is no token.
+    Ok(match reach.token.as_deref().map(str::trim).filter(|token| !token.is_empty()) {
         Some(token) => request.bearer_auth(token),
         None => request,
     })
@@ -55,4 +56,21 @@ pub(super) fn segment(text: &str) -> String {
         segments.push(text);
     }
     url.path().trim_start_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_is_empty_is_none() {
+        // Another test of this process may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        for (token, sent) in [(None, None), (Some(" "), None), (Some("secret"), Some("Bearer secret"))] {
+            let reach = Reach { hub: "http://127.0.0.1:1".into(), token: token.map(str::to_owned) };
+            let request = request(&reach, Method::GET, "/").unwrap().build().unwrap();
+            let header = request.headers().get("authorization").map(|value| value.to_str().unwrap());
+            assert_eq!(header, sent, "{token:?}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `switchboard dead-letters`: what could not be delivered, and what to do with it.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Subcommand;
 use reqwest::Method;
 use serde_json::Value;
@@ -56,11 +56,7 @@ pub(super) async fn run(what: What) -> Result<()> {
                 Some(id) => vec![id],
                 None => all(&reach).await?.iter().filter_map(|letter| letter["id"].as_i64()).collect(),
             };
-            for id in &ids {
-                let path = format!("/api/dead-letters/{id}/redrive");
-                send(&reach, request(&reach, Method::POST, &path)?).await?;
-            }
-            Ok(output::line(format_args!("{} tried again", ids.len()))?)
+            redrive(&reach, &ids).await
         }
         What::Discard { id, reach } => {
             let path = format!("/api/dead-letters/{id}");
@@ -70,13 +66,30 @@ pub(super) async fn run(what: What) -> Result<()> {
     }
 }
 
+/// Has each of them tried again, whatever becomes of the others.
+async fn redrive(reach: &Reach, ids: &[i64]) -> Result<()> {
+    let mut failed = Vec::new();
+    for id in ids {
+        let path = format!("/api/dead-letters/{id}/redrive");
+        if let Err(error) = send(reach, request(reach, Method::POST, &path)?).await {
+            failed.push(format!("{id}: {error:#}"));
+        }
+    }
+    let told = output::line(format_args!("{} tried again", ids.len() - failed.len()));
+    if !failed.is_empty() {
+        bail!("not tried again:\n{}", failed.join("\n"));
+    }
+    Ok(told?)
+}
+
 async fn list(reach: &Reach) -> Result<()> {
     let letters = all(reach).await?;
     for letter in &letters {
         let text = |name: &str| letter[name].as_str().unwrap_or_default().to_owned();
         let about = match text("destination") {
             destination if destination.is_empty() => {
-                letter["event"]["detail-type"].as_str().unwrap_or_default().to_owned()
+                let kind = letter["event"]["detail-type"].as_str();
+                kind.or(letter["timer"]["key"].as_str()).unwrap_or_default().to_owned()
             }
             destination => destination,
         };
@@ -108,5 +121,33 @@ async fn all(reach: &Reach) -> Result<Vec<Value>> {
             Some(found) if !found.is_empty() => letters.extend(found.iter().cloned()),
             _ => return Ok(letters),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::extract::Path;
+    use axum::routing::post;
+    use http::StatusCode;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_cannot_be_redriven_keeps_no_other_from_it() {
+        // Another test of this process may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let answer = move |Path(id): Path<i64>| async move {
+            tell.send(id).unwrap();
+            if id == 2 { (StatusCode::CONFLICT, "{\"error\":\"no timer\"}") } else { (StatusCode::OK, "{}") }
+        };
+        let hub = Router::new().route("/api/dead-letters/{id}/redrive", post(answer));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let reach = Reach { hub: format!("http://{}", listener.local_addr().unwrap()), token: None };
+        tokio::spawn(async { axum::serve(listener, hub).await });
+        let error = redrive(&reach, &[1, 2, 3]).await.unwrap_err().to_string();
+        assert_eq!([told.recv().await, told.recv().await, told.recv().await], [Some(1), Some(2), Some(3)]);
+        assert!(error.contains("2: the hub says 409: no timer"), "{error}");
     }
 }

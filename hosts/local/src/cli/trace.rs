@@ -14,6 +14,12 @@ pub(super) async fn run(reach: &Reach, id: &str, json: bool) -> Result<()> {
     if json {
         return Ok(output::line(story)?);
     }
+    if story["earlier"] == true {
+        output::complain(format_args!(
+            "there are earlier events than these {}; ask for a message, or for what a provider calls it",
+            list(&story["events"]).count()
+        ));
+    }
     for traced in list(&story["events"]) {
         let (event, detail) = (&traced["event"], &traced["event"]["detail"]);
         output::line(format_args!(

@@ -83,8 +83,14 @@ fn items<W: Write>(db: &Connection, to: &mut Writer<W>) -> Result<()> {
     Ok(())
 }
 
+/// What is set; and what was given up, so that it is tried again where it comes to. A key has one timer: of those that
+/// were given up the last, if none is set since.
 fn timers<W: Write>(db: &Connection, to: &mut Writer<W>) -> Result<()> {
-    each(db, "SELECT bridge, key, due, body FROM timers", to, |row| {
+    let sql = "SELECT bridge, key, due, body FROM timers UNION ALL \
+               SELECT l.name, w.timer, w.first, w.body FROM dead_letters w JOIN listeners l ON l.id = w.listener \
+               WHERE w.id IN (SELECT MAX(id) FROM dead_letters WHERE timer IS NOT NULL GROUP BY listener, timer) \
+               AND NOT EXISTS (SELECT 1 FROM timers t WHERE t.bridge = l.name AND t.key = w.timer)";
+    each(db, sql, to, |row| {
         Ok(vec![Line::Timer(Timer {
             bridge: row.get(0)?,
             key: row.get(1)?,
@@ -187,7 +193,8 @@ fn deliveries<W: Write>(db: &Connection, to: &mut Writer<W>) -> Result<()> {
 fn effects<W: Write>(db: &Connection, to: &mut Writer<W>) -> Result<()> {
     let sql = "SELECT f.id, l.name, e.id, f.origin, f.destination, f.body, f.state, f.attempts, f.unsure, f.due, \
                f.first, f.report, w.kind, w.reason FROM effects f JOIN listeners l ON l.id = f.listener \
-               LEFT JOIN events e ON e.position = f.origin LEFT JOIN dead_letters w ON w.effect = f.id ORDER BY f.id";
+               LEFT JOIN events e ON e.position = f.origin LEFT JOIN dead_letters w ON w.effect = f.id \
+               GROUP BY f.id ORDER BY f.id";
     each(db, sql, to, |row| {
         let (id, event): (i64, Option<Vec<u8>>) = (row.get(0)?, row.get(2)?);
         let cause = match event {

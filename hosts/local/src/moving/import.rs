@@ -300,7 +300,8 @@ fn take_effect(db: &Connection, effect: &Effect) -> Result<()> {
         effect.dead.as_ref().map(|dead| &dead.reason)
     ])?;
     let id = db.last_insert_rowid();
-    if let (Some(why), State::Dead) = (&effect.dead, effect.state) {
+    // Also of one that has happened: its answer could not be settled.
+    if let Some(why) = &effect.dead {
         let position = (origin > 0).then_some(origin);
         bury(db, listener, position, Some(id), effect.first.ms(), effect.attempts, why)?;
     }

@@ -35,7 +35,8 @@ fn fill(data: &Path) {
     std::fs::create_dir_all(data).unwrap();
     let db = database::open_for_writing(&data.join("hub.sqlite3"), &["slack", "sms"]).unwrap();
     db.execute_batch(
-        "INSERT INTO listeners (id, name) VALUES (1, 'slack.out'), (2, 'sms.door'), (3, 'sms'), (4, 'slack.intake');
+        "INSERT INTO listeners (id, name) VALUES (1, 'slack.out'), (2, 'sms.door'), (3, 'sms'), (4, 'slack.intake'),
+             (5, 'moderation');
          INSERT INTO items_sms VALUES ('phone', '+1', '{\"out\":true}', 3, 0, NULL), ('spent', 'day', '', 0, 7, 99);
          INSERT INTO items_slack VALUES ('post', 'a', '{}', 1, 0, NULL);
          INSERT INTO timers VALUES ('moderation', 'park', 5000, '{}');
@@ -64,19 +65,25 @@ fn fill(data: &Path) {
             continue;
         }
         db.execute(
-            "INSERT INTO deliveries VALUES (1, ?1, ?2, ?3, 60, 50, 50, ?4, NULL)",
+            "INSERT INTO deliveries (listener, position, state, attempts, due, first, changed, part) \
+             VALUES (1, ?1, ?2, ?3, 60, 50, 50, ?4)",
             params![seq, state, attempts, part],
         )
         .unwrap();
     }
     db.execute_batch(
-        "INSERT INTO effects VALUES (1, 1, 1, 'C1', 'post', 3, 1, 0, 0, 50, 50, NULL, NULL, NULL),
+        "INSERT INTO effects (id, listener, origin, destination, body, state, attempts, unsure, due, first, changed, report,
+             reason, exchanges) VALUES (1, 1, 1, 'C1', 'post', 3, 1, 0, 0, 50, 50, NULL, NULL, NULL),
              (2, 1, 3, 'C1', 'post', 4, 9, 1, 0, 50, 50, NULL, 'gone', NULL),
              (3, 1, 4, 'C1', 'post', 1, 1, 0, 70, 50, 50, NULL, NULL, NULL),
              (4, 1, 4, 'C2', 'post', 2, 1, 0, 0, 50, 50, '{\"ts\":1}', NULL, NULL),
-             (5, 3, 0, '+1', 'text', 0, 0, 0, 80, 50, 50, NULL, NULL, NULL);
+             (5, 3, 0, '+1', 'text', 0, 0, 0, 80, 50, 50, NULL, NULL, NULL),
+             (6, 1, 1, 'C2', 'post', 3, 1, 0, 0, 50, 50, '{\"ts\":2}', NULL, NULL);
          INSERT INTO dead_letters (listener, position, effect, at, first, attempts, kind, reason)
-             VALUES (1, 2, NULL, 50, 50, 5, 'retry', 'nobody answers'), (1, 3, 2, 50, 50, 9, 'refuse', 'gone');",
+             VALUES (1, 2, NULL, 50, 50, 5, 'retry', 'nobody answers'), (1, 3, 2, 50, 50, 9, 'refuse', 'gone'),
+             (1, 1, 6, 50, 50, 1, 'bug', 'cannot settle');
+         INSERT INTO dead_letters (listener, at, first, attempts, kind, reason, timer, body)
+             VALUES (5, 50, 49, 1, 'bug', 'ours', 'park', 'set anew'), (5, 50, 48, 1, 'bug', 'ours', 'wake', 'now');",
     )
     .unwrap();
 }
@@ -121,7 +128,9 @@ async fn what_is_open_dead_or_done_is_so_after_the_move() {
     let heard = "SELECT position, heard <> '' FROM events ORDER BY position";
     assert_eq!(rows(&at("one"), heard), rows(&at("two"), heard));
     let letters = "SELECT position, attempts FROM dead_letters ORDER BY position";
-    assert_eq!(rows(&at("two"), letters), [(2, 5), (3, 9)]);
+    assert_eq!(rows(&at("two"), letters), [(1, 1), (2, 5), (3, 9)]);
+    let timers = "SELECT due, key = 'wake' FROM timers ORDER BY due";
+    assert_eq!(rows(&at("two"), timers), [(48, 1), (5000, 0)], "one that was given up is set again");
     let lane: Vec<String> =
         lines(&at("first")).into_iter().filter(|line| line.starts_with("{\"lane\"")).collect();
     assert_eq!(

@@ -100,8 +100,7 @@ fn what_is_on_its_way_to_the_history_is_found_when_the_index_is_made() {
     let directory = tempfile::tempdir().unwrap();
     let (index, db) = index(&directory);
     (1..=3).for_each(|seq| posted(&db, seq, &format!("words {seq}")));
-    let open =
-        "INSERT INTO deliveries VALUES (1, 2, 0, 0, 0, 0, 0, NULL, NULL), (1, 3, 0, 0, 0, 0, 0, NULL, NULL)";
+    let open = "INSERT INTO deliveries (listener, position, state, attempts, due, first, changed) VALUES (1, 2, 0, 0, 0, 0, 0), (1, 3, 0, 0, 0, 0, 0)";
     db.execute_batch(open).unwrap();
     drop(index);
     std::fs::remove_file(directory.path().join("search.sqlite3")).unwrap();

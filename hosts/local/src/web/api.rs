@@ -13,11 +13,12 @@ use axum::{Json, Router};
 use http::{StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
+use switchboard_core::Failure;
 use tokio::sync::oneshot;
 
 use super::access::Peer;
 use super::{Hub, refusal, tail};
-use crate::bus::inbox::Order;
+use crate::bus::inbox::{Obeyed, Order};
 
 /// Most dead letters of one answer; ask again with `after` for more.
 const MAX_PAGE: usize = 200;
@@ -108,9 +109,9 @@ async fn document(text: &'static str) -> Response {
 
 async fn trace(State(hub): State<Arc<Hub>>, Path(id): Path<String>) -> Response {
     answer(move || {
-        let positions = hub.traces.find(&id)?;
-        let traced = hub.archive.trace(&positions)?;
-        Ok((!traced.is_empty()).then(|| json!({ "events": traced })))
+        let found = hub.traces.find(&id)?;
+        let traced = hub.archive.trace(&found.positions)?;
+        Ok((!traced.is_empty()).then(|| json!({ "events": traced, "earlier": found.earlier })))
     })
     .await
 }
@@ -135,12 +136,15 @@ async fn discard(State(hub): State<Arc<Hub>>, Path(id): Path<i64>) -> Response {
     order(&hub, |answer| Order::Discard(id, answer)).await
 }
 
-async fn order(hub: &Hub, make: impl FnOnce(oneshot::Sender<bool>) -> Order) -> Response {
+async fn order(hub: &Hub, make: impl FnOnce(oneshot::Sender<Obeyed>) -> Order) -> Response {
     let (answer, answered) = oneshot::channel();
     hub.inbox.order(make(answer));
     match answered.await {
-        Ok(true) => Json(json!({ "done": true })).into_response(),
-        Ok(false) => refusal(StatusCode::NOT_FOUND, "no such dead letter"),
+        Ok(Ok(())) => Json(json!({ "done": true })).into_response(),
+        Ok(Err(Failure::Refuse { status, reason, .. })) => {
+            refusal(StatusCode::from_u16(status).unwrap_or(StatusCode::CONFLICT), &reason)
+        }
+        Ok(Err(failure)) => refusal(StatusCode::CONFLICT, &failure.to_string()),
         Err(_) => refusal(StatusCode::SERVICE_UNAVAILABLE, "it could not be stored; try again"),
     }
 }

@@ -1,15 +1,14 @@
-//! What comes in from outside: requests at doors, timers that are due, an operator's orders.
+//! What comes in from outside: requests at doors, timers that are due.
 
 use std::time::Duration;
 
 use switchboard_core::{ArrivalId, Failure, Reply, What};
-use tracing::{error, info};
+use tracing::error;
 
 use super::{Fatal, For, TIMERS_A_TURN, Writer};
-use crate::bus::inbox::{Asked, DoorJob, Order};
-use crate::bus::letters::{self, Buried, DeadLetter};
-use crate::bus::queue::Delivery;
-use crate::bus::rows::{self, EffectState};
+use crate::bus::inbox::{Asked, DoorJob};
+use crate::bus::letters::{self, DeadLetter};
+use crate::bus::rows;
 use crate::bus::view::lock;
 
 impl Writer {
@@ -78,6 +77,7 @@ impl Writer {
                         listener: self.listeners[index].id,
                         position: None,
                         effect: None,
+                        timer: Some(&timer),
                         first: timer.due,
                         attempts: 1,
                         failure: &failure,
@@ -89,59 +89,5 @@ impl Writer {
         }
         self.next_timer = rows::next_timer(&lock(&self.db))?;
         Ok(())
-    }
-
-    pub(super) fn obey(&mut self, order: Order) -> Fatal<()> {
-        match order {
-            Order::Discard(id, answer) => {
-                let taken = letters::take(&lock(&self.db), id)?;
-                info!(dead_letter = id, found = taken.is_some(), "a dead letter is discarded");
-                self.batch.sealed.orders.push((answer, taken.is_some()));
-            }
-            Order::Redrive(id, answer) => {
-                let taken = letters::take(&lock(&self.db), id)?;
-                let found = match taken {
-                    None => false,
-                    Some(Buried { effect: Some(effect), .. }) => self.redrive_effect(effect)?,
-                    Some(Buried { listener, position: Some(position), .. }) => {
-                        self.redrive_delivery(listener, position)?
-                    }
-                    Some(Buried { .. }) => false,
-                };
-                info!(dead_letter = id, found, "a dead letter is tried again");
-                self.batch.sealed.orders.push((answer, found));
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn redrive_delivery(&mut self, listener: i64, position: i64) -> Fatal<bool> {
-        let Some(index) = self.listeners.iter().position(|known| known.id == listener) else {
-            return Ok(false);
-        };
-        let Some((event, size)) = rows::event_at(&lock(&self.db), position)? else { return Ok(false) };
-        let delivery = Delivery { stored: true, ..self.new_delivery(event, size) };
-        self.listeners[index].queue.push(position, delivery, true);
-        self.batch.deliveries.insert((index, position));
-        Ok(true)
-    }
-
-    pub(super) fn redrive_effect(&mut self, id: i64) -> Fatal<bool> {
-        let Some(mut stored) = rows::effect(&lock(&self.db), id)? else { return Ok(false) };
-        let Some(index) = self.listeners.iter().position(|known| known.id == stored.listener) else {
-            return Ok(false);
-        };
-        // Its delivery has been closed, and its lane has gone on.
-        stored.row.listener = index;
-        // What the provider has answered already is only to be settled.
-        stored.row.state =
-            if stored.row.report.is_some() { EffectState::Answered } else { EffectState::Waiting };
-        stored.row.due = self.batch.now;
-        stored.row.attempts = 0;
-        stored.row.first = self.batch.now;
-        self.effects.insert(id, stored.row);
-        self.listeners[index].startable.push_back(id);
-        self.batch.effects.insert(id);
-        Ok(true)
     }
 }

@@ -129,6 +129,7 @@ impl Writer {
                     listener: listener.id,
                     position: Some(position),
                     effect: None,
+                    timer: None,
                     first: delivery.first,
                     attempts: delivery.attempts,
                     failure: &failure,

@@ -124,7 +124,8 @@ impl Writer {
         if listener.credentials.failed(&listener.name, &failure) {
             self.parts.metrics.credentials_refused.with_label_values(&[&listener.name]).set(1);
         }
-        match try_again(&failure, &mut row.attempts, row.first, &listener.policy, now, random) {
+        let since = row.redriven.unwrap_or(row.first);
+        match try_again(&failure, &mut row.attempts, since, &listener.policy, now, random) {
             Some(due) => {
                 self.sleep(id, due);
                 Ok(())
@@ -147,6 +148,7 @@ impl Writer {
                     listener: listener.id,
                     position: row.origin,
                     effect: Some(id),
+                    timer: None,
                     first: row.first,
                     attempts: row.attempts,
                     failure: &failure,
@@ -210,6 +212,7 @@ impl Writer {
                     listener: self.listeners[to.listener].id,
                     position: to.origin,
                     effect: Some(id),
+                    timer: None,
                     first: now,
                     attempts: 1,
                     failure: &failure,

@@ -2,6 +2,7 @@
 //! after it.
 
 use super::{Fatal, Writer};
+use crate::bus::deliveries;
 use crate::bus::log::Sealed;
 use crate::bus::queue::DeliveryState;
 use crate::bus::rows::{self, EffectState};
@@ -27,7 +28,7 @@ impl Writer {
         metrics.commits.inc();
         metrics.writable.set(1);
         for listener in &self.listeners {
-            let open = listener.queue.deliveries.len();
+            let open = listener.queue.open;
             metrics
                 .open_deliveries
                 .with_label_values(&[&listener.name])
@@ -46,8 +47,8 @@ impl Writer {
             let well = delivery.state == DeliveryState::Done && delivery.attempts == 0;
             match (well, delivery.stored) {
                 (true, false) => {}
-                (true, true) => rows::delete_delivery(&db, listener.id, *position)?,
-                (false, _) => rows::save_delivery(&db, listener.id, *position, delivery, now)?,
+                (true, true) => deliveries::delete(&db, listener.id, *position)?,
+                (false, _) => deliveries::save(&db, listener.id, *position, delivery, now)?,
             }
             delivery.stored = !well;
         }

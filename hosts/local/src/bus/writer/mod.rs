@@ -11,8 +11,10 @@ mod arrivals;
 mod deliveries;
 mod effects;
 mod ending;
+mod orders;
 mod outcomes;
 mod recover;
+mod refill;
 mod retention;
 mod rewire;
 
@@ -300,6 +302,7 @@ impl Writer {
         let free = |listener: &Listener| {
             listener.acting < listener.policy.concurrency as usize
                 && (listener.queue.is_ready() || !listener.startable.is_empty())
+                || listener.queue.wants_more()
         };
         if self.listeners.iter().any(free) {
             return Duration::ZERO;

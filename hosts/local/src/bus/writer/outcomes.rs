@@ -9,6 +9,8 @@ use switchboard_hosts::limits::{guarded, prepare};
 use tracing::error;
 
 use super::{Fatal, For, MAX_CONFLICTS, Writer};
+use crate::bus::deliveries;
+use crate::bus::queue::Place;
 use crate::bus::rows::{self, EffectRow, EffectState};
 use crate::bus::view::{self, SqlView, lock};
 
@@ -112,6 +114,7 @@ impl Writer {
             unsure: false,
             due,
             first: now,
+            redriven: None,
             report: None,
             reason: None,
             exchanges: Vec::new(),
@@ -151,14 +154,25 @@ impl Writer {
         self.parts.metrics.events.with_label_values(&[event.detail.kind()]).inc();
         let (event, size) = (Arc::new(event), bytes.len());
         for index in listeners {
-            let queue = &self.listeners[index].queue;
-            if queue.behind || !queue.has_room() {
-                rows::insert_bare_delivery(&lock(&self.db), self.listeners[index].id, position, now)?;
-                self.listeners[index].queue.behind = true;
-            } else {
-                let delivery = self.new_delivery(Arc::clone(&event), size);
-                self.listeners[index].queue.push(position, delivery, false);
-                self.batch.deliveries.insert((index, position));
+            let delivery = self.new_delivery(Arc::clone(&event), size);
+            let listener = &mut self.listeners[index];
+            listener.queue.open += 1;
+            // What has not been looked at comes first.
+            let place =
+                if listener.queue.behind { Place::Later } else { listener.queue.place(&event, position) };
+            match place {
+                Place::Memory => {
+                    listener.queue.push(position, delivery, false);
+                    self.batch.deliveries.insert((index, position));
+                }
+                Place::Parked(lane) => {
+                    deliveries::insert_bare(&lock(&self.db), listener.id, position, Some(&lane), now)?;
+                    listener.queue.park(&lane, position);
+                }
+                Place::Later => {
+                    deliveries::insert_bare(&lock(&self.db), listener.id, position, None, now)?;
+                    listener.queue.behind = true;
+                }
             }
         }
         if self.parts.outlet.shown.receiver_count() > 0 {

@@ -1,13 +1,13 @@
-//! Reading back what is open: at the start, after a commit that failed, and window by window as room is made.
+//! Reading back what is open: at the start, and after a commit that failed.
 
 use std::cmp::Reverse;
 
 use switchboard_core::Failure;
 use tracing::{error, warn};
 
-use super::{Batch, Fatal, REFILL, UnderWay, Writer};
-use crate::bus::letters::{self, DeadLetter};
-use crate::bus::queue::{DeliveryState, Queue, WINDOW};
+use super::{Batch, Fatal, UnderWay, Writer};
+use crate::bus::deliveries;
+use crate::bus::queue::Queue;
 use crate::bus::rows::{self, EffectState, StoredEffect};
 use crate::bus::view::lock;
 
@@ -53,6 +53,13 @@ impl Writer {
             let ordered = listener.queue.is_ordered();
             listener.queue = Queue::new(ordered);
             listener.queue.behind = true;
+            let db = lock(&self.db);
+            listener.queue.open = deliveries::count_open(&db, listener.id)?;
+            if ordered {
+                for (lane, from) in deliveries::parked_lanes(&db, listener.id)? {
+                    listener.queue.park(&lane, from);
+                }
+            }
             listener.startable.clear();
         }
         let without = rows::open_effects_without_delivery(&lock(&self.db))?;
@@ -62,28 +69,8 @@ impl Writer {
         self.refill()
     }
 
-    /// A delivery whose event cannot be read any more is a dead letter that says so.
-    fn bury_unreadable(&mut self, index: usize, position: i64, failure: &Failure) -> Fatal<()> {
-        let listener = &mut self.listeners[index];
-        error!(listener = listener.name, position, reason = %failure, "a stored event cannot be read");
-        listener.queue.loaded = listener.queue.loaded.max(position);
-        let letter = DeadLetter {
-            listener: listener.id,
-            position: Some(position),
-            effect: None,
-            first: self.batch.now,
-            attempts: 0,
-            failure,
-        };
-        let db = lock(&self.db);
-        letters::insert(&db, &letter, self.batch.now)?;
-        rows::close_delivery(&db, listener.id, position, self.batch.now)?;
-        self.parts.metrics.dead_letters.with_label_values(&[&listener.name]).inc();
-        Ok(())
-    }
-
     /// Takes an open effect into memory again.
-    fn take_back(&mut self, stored: StoredEffect) {
+    pub(super) fn take_back(&mut self, stored: StoredEffect) {
         let StoredEffect { id, listener, mut row } = stored;
         let Some(index) = self.listeners.iter().position(|known| known.id == listener) else { return };
         row.listener = index;
@@ -101,45 +88,5 @@ impl Writer {
             EffectState::Done | EffectState::Dead => return,
         }
         self.effects.insert(id, row);
-    }
-
-    /// Reads deliveries into the windows that have room.
-    pub(super) fn refill(&mut self) -> Fatal<()> {
-        for index in 0..self.listeners.len() {
-            let listener = &self.listeners[index];
-            if !listener.queue.behind || listener.queue.deliveries.len() > WINDOW / 2 {
-                continue;
-            }
-            let most = REFILL;
-            let (id, after) = (listener.id, listener.queue.loaded);
-            let found = rows::open_deliveries(&lock(&self.db), id, after, most)?;
-            self.listeners[index].queue.behind = found.len() == most;
-            for (position, delivery) in found {
-                let mut delivery = match delivery {
-                    Ok(delivery) => delivery,
-                    Err(failure) => {
-                        self.bury_unreadable(index, position, &failure)?;
-                        continue;
-                    }
-                };
-                if !self.listeners[index].queue.has_room() {
-                    self.listeners[index].queue.behind = true;
-                    break;
-                }
-                if delivery.state == DeliveryState::Acting || delivery.part.is_some() {
-                    let open = rows::open_effects_of(&lock(&self.db), id, position)?;
-                    delivery.open_effects = open.len();
-                    for stored in open {
-                        self.take_back(stored);
-                    }
-                }
-                if delivery.state == DeliveryState::Acting {
-                    self.listeners[index].queue.push_acting(position, delivery);
-                } else {
-                    self.listeners[index].queue.push(position, delivery, false);
-                }
-            }
-        }
-        Ok(())
     }
 }

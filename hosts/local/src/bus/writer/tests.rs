@@ -5,10 +5,11 @@ use switchboard_core::Failure;
 
 use self::desk::{Desk, KEEP, UNWANTED};
 use super::*;
-use crate::bus::inbox::Order;
 use switchboard_hosts::attempt::Attempted as AttemptResult;
 
+mod backlog;
 mod desk;
+mod letters;
 
 #[test]
 fn a_full_disk_turns_doors_away_loses_nothing_and_jams_nobody() {
@@ -179,37 +180,6 @@ fn logged(doing: impl FnOnce()) -> String {
     tracing::subscriber::with_default(subscriber, doing);
     let bytes = log.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
-}
-
-#[test]
-fn a_redriven_dead_letter_outlives_a_crash() {
-    let mut desk = Desk::new();
-    desk.knock("a one").unwrap();
-    for _ in 0..3 {
-        desk.turn();
-        let (id, ..) = desk.under_way.lock().unwrap().pop_front().expect("an attempt");
-        let result = AttemptResult::Acted(Err(Failure::retry("down")));
-        desk.inbox.attempted(Attempted { effect: id, result, exchanges: Vec::new() });
-        desk.turn();
-        desk.pass(Duration::from_secs(100));
-    }
-    assert_eq!(desk.letters().len(), 1);
-    assert!(desk.order(|answer| Order::Redrive(1, answer)));
-    desk.crash();
-    desk.drain();
-    assert_eq!((desk.done("a"), desk.letters().len()), (vec!["one"], 0));
-    assert!(!desk.order(|answer| Order::Redrive(1, answer)), "it is gone");
-}
-
-#[test]
-fn an_answer_that_cannot_be_settled_is_settled_again_and_not_done_again() {
-    let mut desk = Desk::new();
-    desk.knock("a unsettled").unwrap();
-    desk.drain();
-    assert_eq!(desk.letters().len(), 1);
-    assert!(desk.order(|answer| Order::Redrive(1, answer)));
-    desk.drain();
-    assert_eq!(desk.done("a"), ["unsettled"], "once");
 }
 
 #[test]

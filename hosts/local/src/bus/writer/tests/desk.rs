@@ -23,7 +23,7 @@ use tokio::sync::{broadcast, oneshot};
 use super::super::*;
 use crate::bus::archive::Archive;
 use crate::bus::database;
-use crate::bus::inbox::{Answering, Asked, DoorJob, Order};
+use crate::bus::inbox::{Answering, Asked, DoorJob, Obeyed, Order};
 
 /// Why an effect that is not wanted any more ended.
 pub(super) const UNWANTED: &str = "it is not wanted any more";
@@ -65,8 +65,13 @@ impl Bridge for Echo {
         let text = match arrival.what {
             What::Request(request) => String::from_utf8_lossy(request.body()).into_owned(),
             What::Frame(frame) => frame.text.clone(),
-            What::Event { event, .. } => return hear(event),
-            What::Timer(timer) => timer.body.clone(),
+            What::Event { event, part } => return hear(event, part),
+            What::Timer(timer) => match timer.body.split_once(" after ") {
+                Some((_, lane)) if view.get(&Key::new("lane", lane)).await?.is_none() => {
+                    return Err(Failure::bug("too early"));
+                }
+                _ => timer.body.clone(),
+            },
         };
         if let Some(unwanted) = text.strip_prefix("unwanted ") {
             let write = Write::put(unwanted_key(unwanted), &true, Expect::Any)?;
@@ -115,9 +120,12 @@ impl Bridge for Echo {
     }
 }
 
-fn hear(event: &Event) -> Result<Outcome, Failure> {
+fn hear(event: &Event, part: Option<&str>) -> Result<Outcome, Failure> {
     let Detail::RoomChanged(changed) = &event.detail else { return Ok(Outcome::nothing()) };
     let text = &changed.message.text;
+    if part.is_some() {
+        return Err(Failure::bug("no more parts"));
+    }
     match text.as_str() {
         "panics" => panic!("as it was told"),
         "waits" => return Err(Failure::retry("as it was told")),
@@ -125,7 +133,8 @@ fn hear(event: &Event) -> Result<Outcome, Failure> {
         _ => {}
     }
     let effect = Effect::new(changed.lane.clone(), text)?;
-    Ok(Outcome { effects: vec![effect], ..Outcome::default() })
+    let next_part = (text == "in parts").then(|| "the second".to_owned());
+    Ok(Outcome { effects: vec![effect], next_part, ..Outcome::default() })
 }
 
 fn changed(lane: &str, seq: u64, text: &str, cause: &str, now: Timestamp) -> Event {
@@ -318,7 +327,7 @@ impl Desk {
         Archive::new(&path(&self.directory)).dead_letters(0, 100).unwrap()
     }
 
-    pub(super) fn order(&mut self, make: impl FnOnce(oneshot::Sender<bool>) -> Order) -> bool {
+    pub(super) fn order(&mut self, make: impl FnOnce(oneshot::Sender<Obeyed>) -> Order) -> Obeyed {
         let (answer, mut answered) = oneshot::channel();
         self.inbox.order(make(answer));
         self.turn();
