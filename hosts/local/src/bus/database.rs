@@ -48,17 +48,23 @@ const LAYOUT_VERSION: i64 = 3;
 
 /// What brings a file of layout 1 up to 2: there each delivery kept its row.
 const FROM_1_TO_2: &str = "
+BEGIN;
 ALTER TABLE events ADD COLUMN heard TEXT;
 DROP INDEX open_deliveries;
+PRAGMA user_version = 2;
+COMMIT;
 ";
 
 /// What brings a file of layout 2 up to 3: there a redriven effect had forgotten when it was
 /// first asked for, a dead letter what its timer had said, and no delivery was parked.
 const FROM_2_TO_3: &str = "
+BEGIN;
 ALTER TABLE effects ADD COLUMN redriven INTEGER;
 ALTER TABLE deliveries ADD COLUMN lane TEXT;
 ALTER TABLE dead_letters ADD COLUMN timer TEXT;
 ALTER TABLE dead_letters ADD COLUMN body TEXT;
+PRAGMA user_version = 3;
+COMMIT;
 ";
 
 /// Most memory for pages that are read again and again, in KiB. It fills only under load: an idle hub stays small.
@@ -193,23 +199,28 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_the_first_layout_is_brought_up_to_date() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("hub.sqlite3");
-        let first = open(&path).unwrap();
-        let tables = TABLES.replace(", heard TEXT", "").replace(",\n    redriven INTEGER", "");
-        let tables = tables.replace(",\n    timer TEXT, body TEXT", "").replace(", lane TEXT", "");
-        let tables = tables.lines().filter(|line| !line.contains("parked")).collect::<String>();
-        let index = "CREATE INDEX open_deliveries ON deliveries (listener, position) WHERE state < 2;";
-        first.execute_batch(&format!("{tables}{index} PRAGMA user_version = 1;")).unwrap();
-        first.execute("INSERT INTO events VALUES (1, x'01', 0, 5, x'7b7d')", []).unwrap();
-        drop(first);
-        for _ in ["once", "and again"] {
-            let later = open_for_writing(&path, &[]).unwrap();
-            let heard: Option<String> =
-                later.query_row("SELECT heard FROM events", [], |row| row.get(0)).unwrap();
-            assert_eq!(heard, None, "who heard it, its deliveries say");
-            later.prepare("SELECT redriven, timer, lane FROM effects, dead_letters, deliveries").unwrap();
+    fn a_file_of_the_first_layout_is_brought_up_to_date_also_where_the_process_died_between_two() {
+        for died_between in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("hub.sqlite3");
+            let first = open(&path).unwrap();
+            let tables = TABLES.replace(", heard TEXT", "").replace(",\n    redriven INTEGER", "");
+            let tables = tables.replace(",\n    timer TEXT, body TEXT", "").replace(", lane TEXT", "");
+            let tables = tables.lines().filter(|line| !line.contains("parked")).collect::<String>();
+            let index = "CREATE INDEX open_deliveries ON deliveries (listener, position) WHERE state < 2;";
+            first.execute_batch(&format!("{tables}{index} PRAGMA user_version = 1;")).unwrap();
+            first.execute("INSERT INTO events VALUES (1, x'01', 0, 5, x'7b7d')", []).unwrap();
+            if died_between {
+                first.execute_batch(FROM_1_TO_2).unwrap();
+            }
+            drop(first);
+            for _ in ["once", "and again"] {
+                let later = open_for_writing(&path, &[]).unwrap();
+                let heard: Option<String> =
+                    later.query_row("SELECT heard FROM events", [], |row| row.get(0)).unwrap();
+                assert_eq!(heard, None, "who heard it, its deliveries say");
+                later.prepare("SELECT redriven, timer, lane FROM effects, dead_letters, deliveries").unwrap();
+            }
         }
     }
 
