@@ -97,7 +97,13 @@ impl Writer {
             (EffectState::Done, None) => return Ok(Err(cannot("it has been done since"))),
             (_, None) => EffectState::Waiting,
         };
-        // Its delivery has been closed, and its lane has gone on.
+        // Its delivery has been closed, and its lane has gone on; or others of it are still open, and then it is one
+        // of those again.
+        if let Some(position) = stored.row.origin
+            && let Some(delivery) = self.listeners[index].queue.deliveries.get_mut(&position)
+        {
+            delivery.open_effects += 1;
+        }
         stored.row.listener = index;
         stored.row.due = self.batch.now;
         stored.row.attempts = 0;

@@ -134,7 +134,11 @@ fn hear(event: &Event, part: Option<&str>) -> Result<Outcome, Failure> {
     }
     let effect = Effect::new(changed.lane.clone(), text)?;
     let next_part = (text == "in parts").then(|| "the second".to_owned());
-    Ok(Outcome { effects: vec![effect], next_part, ..Outcome::default() })
+    let mut effects = vec![effect];
+    if text == "doubled" {
+        effects.push(Effect::new(format!("{} too", changed.lane), &"the other")?);
+    }
+    Ok(Outcome { effects, next_part, ..Outcome::default() })
 }
 
 fn changed(lane: &str, seq: u64, text: &str, cause: &str, now: Timestamp) -> Event {

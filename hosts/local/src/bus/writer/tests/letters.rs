@@ -1,5 +1,7 @@
 //! What becomes of dead letters that are tried again.
 
+use switchboard_core::Report;
+
 use super::*;
 use crate::bus::inbox::Order;
 
@@ -89,4 +91,38 @@ fn a_redriven_dead_letter_goes_on_where_it_was_given_up() {
     desk.order(|answer| Order::Redrive(1, answer)).unwrap();
     desk.drain();
     assert_eq!((desk.done("a"), desk.letters().len()), (vec!["in parts"], 1), "the first is not done again");
+}
+
+#[test]
+fn a_lane_waits_for_a_redriven_effect_of_a_delivery_that_is_still_open() {
+    let mut desk = Desk::new();
+    for text in ["a doubled", "a next"] {
+        desk.knock(text).unwrap();
+    }
+    let next = |desk: &mut Desk| {
+        for _ in 0..3 {
+            desk.turn();
+        }
+        desk.under_way.lock().unwrap().pop_front().map(|(id, ..)| id)
+    };
+    let ends = |desk: &mut Desk, effect: i64, result| {
+        desk.inbox.attempted(Attempted {
+            effect,
+            result: AttemptResult::Acted(result),
+            exchanges: Vec::new(),
+        });
+        desk.turn();
+    };
+    let first = next(&mut desk).expect("one after the other");
+    ends(&mut desk, first, Err(Failure::refuse(404, "not there")));
+    let other = next(&mut desk).expect("the other");
+    desk.order(|answer| Order::Redrive(1, answer)).unwrap();
+    ends(&mut desk, other, Ok(Report::new(&"done").unwrap()));
+    assert_eq!(next(&mut desk), Some(first), "it is tried again");
+    ends(&mut desk, first, Err(Failure::retry("down")));
+    assert_eq!(next(&mut desk), None, "and is open still");
+    desk.pass(Duration::from_secs(100));
+    assert_eq!(next(&mut desk), Some(first));
+    ends(&mut desk, first, Ok(Report::new(&"done").unwrap()));
+    assert!(next(&mut desk).is_some(), "now it is the next one's turn");
 }
