@@ -20,7 +20,11 @@ pub(super) async fn tour(house: &House, other_policy: &str) {
         ("slack.intake", "MessageReceived", "switchboard.slack"),
         ("sms.intake", "MessageReceived", "switchboard.sms"),
     ] {
-        let like = journal.iter().find(|event| event["detail-type"] == said && event["source"] == source);
+        // A text is sent once more once only, however often that is asked for.
+        let errand = |event: &Value| event["detail"]["payload"]["again"].is_object();
+        let fits =
+            |event: &&Value| event["detail-type"] == said && event["source"] == source && !errand(event);
+        let like = journal.iter().find(fits);
         let event = again(like.unwrap_or_else(|| panic!("no {said} of {source}")), 1);
         let id = event["detail"]["event_id"].clone();
         let waits = json!({ "do": "put-off", "listener": listener, "event": id, "seconds": PUT_OFF_S });
@@ -58,17 +62,18 @@ pub(crate) async fn not_taken(house: &House, from: &str, to: &str, word: &str) {
     let ends = |end: &str| json!({ "to": to, "statuses": ["sent", end], "error_code": 30008 });
     house.control("POST", "/twilio/carrier", ends("undelivered")).await;
     house.text(from, word).await;
-    let over = json!({ "do": "end-waits", "table": "SmsTable" });
-    until("it waits", || async { stack(house).ask_with(over.clone()).await != json!(0) }).await;
-    house.control("POST", "/twilio/carrier", ends("delivered")).await;
     let errand = || async {
         let journal = stack(house).ask("journal").await;
         let mut events = journal.as_array().expect("events").iter();
         events.find(|event| event["detail"]["payload"]["again"]["to"] == to).cloned()
     };
-    until("the journal has it", || async { errand().await.is_some() }).await;
-    give(house, "sms.intake", &errand().await.expect("an errand")).await;
+    until("it is to be sent once more", || async { errand().await.is_some() }).await;
+    house.control("POST", "/twilio/carrier", ends("delivered")).await;
+    let errand = errand().await.expect("an errand");
+    let over = json!({ "do": "end-waits", "table": "SmsTable" });
     until("it came twice", || async {
+        stack(house).ask_with(over.clone()).await;
+        give(house, "sms.intake", &errand).await;
         house.heard(to).await.iter().filter(|text| text.contains(word)).count() == 2
     })
     .await;
